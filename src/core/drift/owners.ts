@@ -1,0 +1,107 @@
+/**
+ * Who writes a chain or a set. An `ephemeral` one holds what its owner makes and removes by itself all day (an endpoint,
+ * a container, a ban): changes there are folded with a count. A structural one is its owner's too, but changes only
+ * when somebody acts (a zone, a jail, a rule of ufw): its changes are listed and judged like any other.
+ */
+export interface Owner {
+  readonly name: string;
+  readonly ephemeral: boolean;
+}
+
+interface OwnerPattern extends Owner {
+  readonly pattern: RegExp;
+}
+
+// First match wins, so the ephemeral forms of a tool stand before its structural ones.
+const CHAIN_OWNERS: readonly OwnerPattern[] = [
+  // kube-proxy (iptables mode): one chain per service, endpoint, load balancer; the top ones list the services.
+  { name: 'kube-proxy', ephemeral: true, pattern: /^KUBE-(SEP|SVC|SVL|FW|XLB|EXT)-[A-Z0-9]{16}$/ },
+  {
+    name: 'kube-proxy',
+    ephemeral: true,
+    pattern: /^KUBE-(SERVICES|NODEPORTS|EXTERNAL-SERVICES|PROXY-FIREWALL|NODE-PORT)$/,
+  },
+  { name: 'kube-proxy', ephemeral: false, pattern: /^KUBE-/ },
+  // kube-proxy (nftables mode): <verb>-<hash>-<namespace>/<service>/<protocol>/<port>.
+  { name: 'kube-proxy', ephemeral: true, pattern: /^(service|endpoint|external|firewall|loadbalancer)-[A-Z0-9]{8}-/ },
+  // Calico: cali-pi-, cali-po-, cali-tw-, cali-fw- … one chain per policy and workload endpoint.
+  { name: 'calico', ephemeral: true, pattern: /^cali-(pi|po|pri|pro|tw|fw|th|fh|sm|gi|go|rpf)-/ },
+  { name: 'calico', ephemeral: false, pattern: /^(cali-|filter-cali-|nat-cali-|mangle-cali-|raw-cali-)/ },
+  { name: 'cilium', ephemeral: false, pattern: /^(OLD_)?CILIUM_/ },
+  { name: 'weave', ephemeral: false, pattern: /^WEAVE/ },
+  { name: 'flannel', ephemeral: false, pattern: /^FLANNEL-/ },
+  { name: 'cni', ephemeral: true, pattern: /^CNI-([0-9a-f]{8,}|DN-[0-9a-f]+|SN-)/ },
+  { name: 'cni', ephemeral: false, pattern: /^(CNI-|NETAVARK)/ },
+  { name: 'istio', ephemeral: false, pattern: /^ISTIO_/ },
+  // DOCKER-USER is where people put their own rules: no one's churn.
+  { name: 'docker', ephemeral: false, pattern: /^DOCKER-USER$/ },
+  { name: 'docker', ephemeral: true, pattern: /^DOCKER(-(ISOLATION-STAGE-[12]|CT|BRIDGE|INTERNAL|FORWARD|INGRESS))?$/ },
+  {
+    name: 'docker',
+    ephemeral: true,
+    pattern: /^(filter-forward-(in|out)__|raw-PREROUTING__|nat-(prerouting|postrouting)-(in|out)__)/,
+  },
+  { name: 'docker', ephemeral: false, pattern: /^DOCKER/ },
+  { name: 'fail2ban', ephemeral: true, pattern: /^(f2b-|fail2ban-)/ },
+  { name: 'sshguard', ephemeral: true, pattern: /^sshguard$/ },
+  { name: 'crowdsec', ephemeral: true, pattern: /^(CROWDSEC_CHAIN|crowdsec-chain)/ },
+  { name: 'libvirt', ephemeral: false, pattern: /^(LIBVIRT_|libvirt_|guest_(input|output|nat))/ },
+  { name: 'tailscale', ephemeral: false, pattern: /^ts-/ },
+  { name: 'ufw', ephemeral: false, pattern: /^ufw6?-/ },
+  {
+    name: 'firewalld',
+    ephemeral: false,
+    pattern:
+      /^((IN|FWDI|FWDO|FWD|PRE|POST)_[^ ]+|(INPUT|OUTPUT|FORWARD|PREROUTING|POSTROUTING)_(direct|ZONES|POLICIES_(pre|post)|IN_ZONES|OUT_ZONES)(_SOURCE)?|(filter|nat|mangle|raw)_(IN|FWD|PRE|POST|INPUT|OUTPUT|FORWARD|PREROUTING|POSTROUTING)_?[^ ]*)$/,
+  },
+  { name: 'shorewall', ephemeral: false, pattern: /^(shorewall|logdrop|logreject|sfilter|dynamic|smurfs|tcpflags)$/ },
+];
+
+// A whole table that one tool writes: `family/name` in nft.
+const TABLE_OWNERS: readonly OwnerPattern[] = [
+  { name: 'kube-proxy', ephemeral: false, pattern: /^(ip|ip6)\/kube-proxy$/ },
+  { name: 'firewalld', ephemeral: false, pattern: /^(inet|ip|ip6)\/firewalld(_[a-z]+)?$/ },
+  { name: 'docker', ephemeral: false, pattern: /^(ip|ip6)\/docker-bridges$/ },
+  { name: 'fail2ban', ephemeral: true, pattern: /^(inet|ip|ip6)\/f2b-table$/ },
+  { name: 'sshguard', ephemeral: true, pattern: /^(inet|ip|ip6)\/sshguard$/ },
+  { name: 'crowdsec', ephemeral: true, pattern: /^(inet|ip|ip6)\/crowdsec6?$/ },
+  { name: 'libvirt', ephemeral: false, pattern: /^(ip|ip6)\/libvirt_network$/ },
+  { name: 'calico', ephemeral: false, pattern: /^(inet|ip|ip6)\/calico$/ },
+];
+
+const SET_OWNERS: readonly OwnerPattern[] = [
+  { name: 'fail2ban', ephemeral: true, pattern: /^(f2b-|addr6?-set-|fail2ban-)/ },
+  { name: 'sshguard', ephemeral: true, pattern: /^(sshguard[46]?|attackers)$/ },
+  { name: 'crowdsec', ephemeral: true, pattern: /^crowdsec6?-blacklists/ },
+  {
+    name: 'kube-proxy',
+    ephemeral: true,
+    pattern: /^(KUBE-|cluster-ips$|service-ips$|service-nodeports$|no-endpoint-|firewall-ips$|nodeport-ips$|affinity-)/,
+  },
+  { name: 'calico', ephemeral: true, pattern: /^cali[46]0/ },
+  { name: 'ufw', ephemeral: false, pattern: /^ufw6?-/ },
+];
+
+/**
+ * @param table  `filter`, or `family/name` for nft
+ * @param chain  the chain's name as the tool prints it
+ * @returns      the owner, or null when a person (or an unknown tool) writes it
+ */
+export function chainOwner(table: string, chain: string): Owner | null {
+  return find(CHAIN_OWNERS, chain) ?? find(TABLE_OWNERS, table);
+}
+
+/** As `chainOwner`, for a named set, map or ipset. */
+export function setOwner(table: string | null, set: string): Owner | null {
+  return find(SET_OWNERS, set) ?? (table === null ? null : find(TABLE_OWNERS, table));
+}
+
+/** As `chainOwner`, for a table as a whole. */
+export function tableOwner(table: string): Owner | null {
+  return find(TABLE_OWNERS, table);
+}
+
+function find(patterns: readonly OwnerPattern[], name: string): Owner | null {
+  const found = patterns.find(({ pattern }) => pattern.test(name));
+  return found === undefined ? null : { name: found.name, ephemeral: found.ephemeral };
+}
