@@ -1,0 +1,58 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** The repository's root, from the sources and from the compiled tests alike. */
+export const repositoryRoot: string = findRoot(import.meta.dirname);
+
+function findRoot(start: string): string {
+  let directory = start;
+  while (!existsSync(join(directory, 'package-lock.json'))) {
+    const parent = dirname(directory);
+    if (parent === directory) throw new Error(`no package-lock.json above ${start}`);
+    directory = parent;
+  }
+  return directory;
+}
+
+export function fixturePath(...parts: string[]): string {
+  return join(repositoryRoot, 'test', 'fixtures', ...parts);
+}
+
+/** A path in the corpus that lies beside a developer's checkout; tests that use it skip where it is not. */
+export function sharedPath(...parts: string[]): string {
+  return join(repositoryRoot, '..', 'shared', ...parts);
+}
+
+/** For node:test's `skip` option: false where the corpus is at hand, else the reason. */
+export function sharedSkipReason(...parts: string[]): string | false {
+  return existsSync(sharedPath(...parts)) ? false : `no ../shared/${parts.join('/')} beside this checkout`;
+}
+
+/**
+ * For node:test's `skip` option: false where network namespaces and these tools can be used, else the reason. With
+ * REQUIRE_KERNEL=1 (continuous integration) a missing one is an error instead, so that nothing is skipped unseen.
+ */
+export function kernelSkipReason(tools: readonly string[] = ['ip', 'iptables', 'nft', 'ipset']): string | false {
+  const reason = missingForKernelTests(tools);
+  if (reason !== false && process.env['REQUIRE_KERNEL'] === '1') throw new Error(`REQUIRE_KERNEL=1, but ${reason}`);
+  return reason;
+}
+
+function missingForKernelTests(tools: readonly string[]): string | false {
+  if (process.platform !== 'linux') return 'not Linux';
+  if (process.getuid?.() !== 0) return 'not root';
+  for (const tool of tools) {
+    try {
+      execFileSync('sh', ['-c', `PATH="$PATH:/usr/sbin:/sbin"; command -v ${tool}`], { stdio: 'ignore' });
+    } catch {
+      return `${tool} is not installed`;
+    }
+  }
+  try {
+    execFileSync('unshare', ['--net', 'true'], { stdio: 'ignore' });
+  } catch {
+    return 'network namespaces cannot be made here';
+  }
+  return false;
+}
