@@ -1,0 +1,87 @@
+import type { VmPlace } from '../core/artifact-names.ts';
+import { artifactNames } from '../core/artifact-names.ts';
+import { documentBytes, parseDocument } from '../core/baseline/integrity.ts';
+import type { OutcomeSummary, RunRequest, VmOutcome, VmTarget } from '../core/contracts.ts';
+import { OperationError } from '../core/errors.ts';
+import type { SnapshotStore, StoreArea } from '../core/ports.ts';
+
+/**
+ * Writes a document once. A second run of the same activity finds its own bytes and goes on; other bytes under the
+ * same name are a conflict, said aloud, and stay what they are.
+ *
+ * Errors: `STORE_CONFLICT`.
+ */
+export async function createOnce(
+  store: SnapshotStore,
+  area: StoreArea,
+  name: string,
+  bytes: Uint8Array,
+): Promise<void> {
+  if ((await store.create(area, name, bytes)) === 'created') return;
+  const stored = await store.read(area, name);
+  if (stored !== null && Buffer.compare(stored.bytes, bytes) === 0) return;
+  throw new OperationError('STORE_CONFLICT', `${area}/${name}`, 'other bytes are stored under this name already', {
+    nextStep: 'use a new session id; nothing was written over',
+  });
+}
+
+/** Errors: `STORE_MISSING` when it is not there. */
+export async function readDocument<T>(store: SnapshotStore, area: StoreArea, name: string): Promise<T> {
+  const stored = await store.read(area, name);
+  if (stored === null) {
+    throw new OperationError('STORE_MISSING', `${area}/${name}`, 'not there', {
+      nextStep: 'was it deleted while the run went on?',
+    });
+  }
+  return parseDocument(stored.bytes) as T;
+}
+
+export function readRequest(store: SnapshotStore, runId: string): Promise<RunRequest> {
+  return readDocument<RunRequest>(store, 'runs', artifactNames.runRequest(runId));
+}
+
+/** The listing of a run: written last by `listFleet`, so what it names is complete. */
+export interface TargetsIndex {
+  readonly listing: string;
+  readonly vms: number;
+  readonly pages: number;
+}
+
+export async function readTarget(store: SnapshotStore, runId: string, { page, index }: VmPlace): Promise<VmTarget> {
+  const target = (await readTargetsPage(store, runId, page))[index];
+  if (target === undefined)
+    throw new OperationError('STORE_MISSING', `run ${runId}`, `no VM at page ${page}, place ${index}`);
+  return target;
+}
+
+export async function readTargetsPage(store: SnapshotStore, runId: string, page: number): Promise<readonly VmTarget[]> {
+  const { listing } = await readDocument<TargetsIndex>(store, 'runs', artifactNames.targetsIndex(runId));
+  return readDocument<VmTarget[]>(store, 'runs', artifactNames.targetsPage(runId, listing, page));
+}
+
+/** Stores a VM's outcome. The first one stored stands: a retried activity answers with what was recorded. */
+export async function recordOutcome(
+  store: SnapshotStore,
+  runId: string,
+  place: VmPlace,
+  outcome: VmOutcome,
+): Promise<OutcomeSummary> {
+  const name = artifactNames.outcome(runId, place);
+  if ((await store.create('runs', name, documentBytes(outcome))) === 'created') return summarize(outcome);
+  return summarize(await readDocument<VmOutcome>(store, 'runs', name));
+}
+
+export async function readOutcome(store: SnapshotStore, runId: string, place: VmPlace): Promise<VmOutcome | null> {
+  const stored = await store.read('runs', artifactNames.outcome(runId, place));
+  return stored === null ? null : (parseDocument(stored.bytes) as unknown as VmOutcome);
+}
+
+export function summarize(outcome: VmOutcome): OutcomeSummary {
+  return {
+    verdict: outcome.verdict,
+    coverage: outcome.coverage,
+    integrity: outcome.integrity,
+    baselined: outcome.baselined,
+    critical: outcome.drift?.has_critical_changes === true,
+  };
+}

@@ -1,0 +1,62 @@
+import { SESSION_ID } from '../core/baseline/session-id.ts';
+import type { RunCounts } from '../core/contracts.ts';
+import { answering } from './errors.ts';
+import { type ApiRequest, type DurableClient, type DurableStatus, type HttpResponseInit, json } from './http.ts';
+import { problem } from './problem.ts';
+
+/** Durable's words → the words of Azure's long-running operations. */
+const STATUS: Readonly<Record<string, string>> = {
+  Pending: 'NotStarted',
+  Running: 'Running',
+  ContinuedAsNew: 'Running',
+  Suspended: 'Running',
+  Completed: 'Succeeded',
+  Failed: 'Failed',
+  Terminated: 'Canceled',
+  Canceled: 'Canceled',
+};
+
+export function operationLinks(runId: string): { operation: string; report: string } {
+  return { operation: `/api/v1/operations/${runId}`, report: `/api/v1/runs/${runId}` };
+}
+
+/**
+ * `GET /api/v1/operations/{id}`: always 200 while the operation is known. Our own route on purpose: the built-in status
+ * URL carries a key that can terminate and purge any instance.
+ */
+export function getOperation(request: ApiRequest, client: DurableClient): Promise<HttpResponseInit> {
+  return answering(async () => {
+    const id = request.params['id'] ?? '';
+    if (!SESSION_ID.test(id))
+      return problem(400, 'CONFIG_SESSION_ID', 'Not an operation id', 'letters, digits, _ and -, 1 to 64');
+    const status = await statusOf(client, id);
+    if (status === null) return problem(404, 'OPERATION_MISSING', 'No such operation', 'no run has this id');
+    const state = STATUS[status.runtimeStatus] ?? 'Running';
+    const done = state === 'Succeeded' || state === 'Failed' || state === 'Canceled';
+    return json(
+      200,
+      {
+        id,
+        status: state,
+        created_at: new Date(status.createdTime).toISOString(),
+        updated_at: new Date(status.lastUpdatedTime).toISOString(),
+        progress: status.customStatus ?? null,
+        ...(state === 'Succeeded' ? { result: { counts: status.output as RunCounts } } : {}),
+        ...(state === 'Failed'
+          ? { error: { code: 'RUN_FAILED', message: 'the run failed; the app logs under this id say where' } }
+          : {}),
+        links: operationLinks(id),
+      },
+      done ? {} : { 'retry-after': '5' },
+    );
+  });
+}
+
+async function statusOf(client: DurableClient, id: string): Promise<DurableStatus | null> {
+  try {
+    return await client.getStatus(id);
+  } catch (error) {
+    if (error instanceof Error && /\b404\b/.test(error.message)) return null;
+    throw error;
+  }
+}

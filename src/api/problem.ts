@@ -1,0 +1,33 @@
+import type { HttpResponseInit } from './http.ts';
+
+/** RFC 9457. `code` is this product's own, listed in docs/codes.md; `errors` point into the request's body. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: string;
+  readonly retryable: boolean;
+  readonly next_step?: string;
+  readonly errors?: readonly { readonly pointer: string; readonly detail: string }[];
+}
+
+export function problem(
+  status: number,
+  code: string,
+  title: string,
+  detail: string,
+  more: Partial<Pick<Problem, 'errors' | 'next_step' | 'retryable'>> = {},
+): HttpResponseInit {
+  const body: Problem = {
+    type: `urn:netfilter-inspector:problem:${code}`,
+    title,
+    status,
+    detail,
+    code,
+    retryable: more.retryable ?? false,
+    ...(more.next_step === undefined || more.next_step === '' ? {} : { next_step: more.next_step }),
+    ...(more.errors === undefined ? {} : { errors: more.errors }),
+  };
+  return { status, headers: { 'content-type': 'application/problem+json' }, body: JSON.stringify(body) };
+}

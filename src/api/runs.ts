@@ -1,0 +1,127 @@
+import type { z } from 'zod';
+import { createOnce } from '../activities/documents.ts';
+import { artifactNames } from '../core/artifact-names.ts';
+import { documentBytes, parseDocument } from '../core/baseline/integrity.ts';
+import { SESSION_ID, sessionIdAt } from '../core/baseline/session-id.ts';
+import { type FleetInput, ORCHESTRATIONS, type RunRequest, type RunSettings } from '../core/contracts.ts';
+import { OperationError } from '../core/errors.ts';
+import type { SnapshotStore } from '../core/ports.ts';
+import { answering } from './errors.ts';
+import { type ApiRequest, type DurableClient, type HttpResponseInit, json } from './http.ts';
+import { operationLinks } from './operations.ts';
+import { problem } from './problem.ts';
+import { runBodySchema } from './run-schema.ts';
+
+const BODY_BYTES_MAX = 1024 * 1024;
+
+export interface RunServices {
+  readonly store: SnapshotStore;
+  readonly settings: { readonly run: RunSettings };
+  readonly now: () => Date;
+}
+
+/**
+ * `POST /api/v1/runs`: stores the request under the session's id, then starts the orchestration under the same id.
+ * Asking the same again gives the same operation; asking something else under a used session id is a conflict.
+ */
+export function startRun(request: ApiRequest, client: DurableClient, services: RunServices): Promise<HttpResponseInit> {
+  return answering(async () => {
+    const text = await request.text();
+    if (Buffer.byteLength(text) > BODY_BYTES_MAX) {
+      return problem(413, 'HTTP_BODY_TOO_LARGE', 'Body too large', `the body may hold ${BODY_BYTES_MAX} bytes`);
+    }
+    const parsed = parseBody(text);
+    if ('response' in parsed) return parsed.response;
+    const { mode, selector, baseline, session_id } = parsed.body;
+    const now = services.now();
+    const runId = session_id ?? sessionIdAt(now);
+    const runRequest: RunRequest = {
+      schema_version: 1,
+      run_id: runId,
+      mode,
+      selector,
+      baseline: baseline ?? null,
+      requested_at: now.toISOString(),
+      trigger: 'http',
+    };
+    await storeRequest(services.store, runRequest);
+    await startOnce(client, runId, { runId, settings: services.settings.run });
+    const links = operationLinks(runId);
+    return json(
+      202,
+      { id: runId, session_id: runId, status: 'NotStarted', links },
+      { location: links.operation, 'operation-location': links.operation, 'retry-after': '5' },
+    );
+  });
+}
+
+/** A request repeated later differs in its time only; everything else must be what was asked before. */
+async function storeRequest(store: SnapshotStore, request: RunRequest): Promise<void> {
+  const name = artifactNames.runRequest(request.run_id);
+  const stored = await store.read('runs', name);
+  const requestedAt =
+    stored === null ? request.requested_at : (parseDocument(stored.bytes) as unknown as RunRequest).requested_at;
+  try {
+    await createOnce(store, 'runs', name, documentBytes({ ...request, requested_at: requestedAt }));
+  } catch (error) {
+    if (!(error instanceof OperationError) || error.code !== 'STORE_CONFLICT') throw error;
+    throw new OperationError('STORE_CONFLICT', `session ${request.run_id}`, 'was used for another request', {
+      nextStep: 'leave session_id out, or choose a new one',
+      cause: error,
+    });
+  }
+}
+
+async function startOnce(client: DurableClient, runId: string, input: FleetInput): Promise<void> {
+  if (await isKnown(client, runId)) return;
+  try {
+    await client.startNew(ORCHESTRATIONS.inspectFleet, { instanceId: runId, input });
+  } catch (error) {
+    // Two requests at once: the other one started it between our look and our start.
+    if (!(await isKnown(client, runId))) throw error;
+  }
+}
+
+async function isKnown(client: DurableClient, instanceId: string): Promise<boolean> {
+  try {
+    await client.getStatus(instanceId);
+    return true;
+  } catch {
+    // The SDK throws for an unknown instance and gives no code to tell that from other failures; starting will tell.
+    return false;
+  }
+}
+
+function parseBody(text: string): { body: z.infer<typeof runBodySchema> } | { response: HttpResponseInit } {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return {
+      response: problem(400, 'HTTP_BODY_NOT_JSON', 'Body is not JSON', 'send a JSON object with mode and selector'),
+    };
+  }
+  const result = runBodySchema.safeParse(value);
+  if (result.success) return { body: result.data };
+  const errors = result.error.issues.map(({ path, message }) => ({
+    pointer: `/${path.map((part) => String(part).replaceAll('~', '~0').replaceAll('/', '~1')).join('/')}`,
+    detail: message,
+  }));
+  return { response: problem(422, 'HTTP_BODY_INVALID', 'Body is not valid', 'see errors', { errors }) };
+}
+
+/** `GET /api/v1/runs/{session_id}`: the run's report. */
+export function getRunReport(request: ApiRequest, store: SnapshotStore): Promise<HttpResponseInit> {
+  return answering(async () => {
+    const runId = request.params['session_id'] ?? '';
+    if (!SESSION_ID.test(runId))
+      return problem(400, 'CONFIG_SESSION_ID', 'Not a session id', 'letters, digits, _ and -, 1 to 64');
+    const report = await store.read('runs', artifactNames.runReport(runId));
+    if (report === null) {
+      return problem(404, 'RUN_REPORT_MISSING', 'No report', 'no run of this session id has finished', {
+        next_step: `look at ${operationLinks(runId).operation}`,
+      });
+    }
+    return { status: 200, headers: { 'content-type': 'application/json' }, body: report.bytes };
+  });
+}

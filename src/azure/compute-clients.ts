@@ -1,0 +1,81 @@
+import { ComputeManagementClient } from '@azure/arm-compute';
+import type { TokenCredential } from '@azure/identity';
+import { OperationError } from '../core/errors.ts';
+
+const ARM_SCOPE = 'https://management.azure.com/.default';
+
+export interface ComputeClientOptions {
+  readonly credential: TokenCredential;
+  /** `https://management.azure.com`, a sovereign cloud's, or a simulator on loopback over plain http. */
+  readonly endpoint: string;
+}
+
+/**
+ * One client per subscription, made when first asked for.
+ *
+ * The SDK's own retries are off: it would sleep through a 429's Retry-After inside an activity and post a Run Command
+ * again after a 500. Here every failure is an answer, and a durable timer waits.
+ */
+export class ComputeClients {
+  readonly #options: ComputeClientOptions;
+  readonly #clients = new Map<string, ComputeManagementClient>();
+
+  constructor(options: ComputeClientOptions) {
+    checkEndpoint(options.endpoint);
+    this.#options = options;
+  }
+
+  forSubscription(subscriptionId: string): ComputeManagementClient {
+    const key = subscriptionId.toLowerCase();
+    let client = this.#clients.get(key);
+    if (client === undefined) {
+      client = this.#make(subscriptionId);
+      this.#clients.set(key, client);
+    }
+    return client;
+  }
+
+  #make(subscriptionId: string): ComputeManagementClient {
+    const { credential, endpoint } = this.#options;
+    const client = new ComputeManagementClient(credential, subscriptionId, {
+      endpoint,
+      credentials: { scopes: [ARM_SCOPE] },
+      retryOptions: { maxRetries: 0 },
+      userAgentOptions: { userAgentPrefix: 'netfilter-inspector' },
+    });
+    if (new URL(endpoint).protocol === 'http:') sendTokensInTheClear(client, credential);
+    return client;
+  }
+}
+
+function checkEndpoint(endpoint: string): void {
+  const { protocol, hostname } = new URL(endpoint);
+  if (protocol === 'https:') return;
+  if (protocol === 'http:' && LOOPBACK.has(hostname)) return;
+  throw new OperationError(
+    'CONFIG_ARM_ENDPOINT',
+    'ARM_ENDPOINT',
+    'tokens are only sent over https, or http on loopback',
+    {
+      nextStep: 'use https://management.azure.com, or http://127.0.0.1:<port> for the simulator',
+    },
+  );
+}
+
+const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]']);
+
+/** The SDK's bearer policy refuses plain http; `checkEndpoint` has seen to it that this is loopback. */
+function sendTokensInTheClear(client: ComputeManagementClient, credential: TokenCredential): void {
+  client.pipeline.removePolicy({ name: 'bearerTokenAuthenticationPolicy' });
+  client.pipeline.addPolicy({
+    name: 'loopbackBearerTokenPolicy',
+    async sendRequest(request, next) {
+      if (!LOOPBACK.has(new URL(request.url).hostname))
+        throw new Error('refusing to send a token off loopback over http');
+      const token = await credential.getToken(ARM_SCOPE);
+      request.headers.set('Authorization', `Bearer ${token?.token ?? ''}`);
+      request.allowInsecureConnection = true;
+      return next(request);
+    },
+  });
+}

@@ -1,0 +1,100 @@
+import { restorePoller, type VirtualMachineInstanceView } from '@azure/arm-compute';
+import type { PollResult, RunCommandRunner, StartResult, Unavailable } from '../core/ports.ts';
+import { parseVmId } from '../core/vm-id.ts';
+import { unavailableFrom } from './arm-errors.ts';
+import type { ComputeClients } from './compute-clients.ts';
+
+const REQUEST_TIMEOUT_MS = 60_000;
+const POLL_AFTER_SECONDS = 5;
+
+/** Action Run Command (`POST …/runCommand`), one request a step; api-version as pinned by @azure/arm-compute. */
+export class AzureRunCommandRunner implements RunCommandRunner {
+  readonly #clients: ComputeClients;
+
+  constructor(clients: ComputeClients) {
+    this.#clients = clients;
+  }
+
+  async readiness(vmId: string): Promise<{ readonly kind: 'ready' } | Unavailable> {
+    const { subscriptionId, resourceGroup, vmName } = parseVmId(vmId);
+    return this.#answer(async () => {
+      const client = this.#clients.forSubscription(subscriptionId);
+      const vm = await client.virtualMachines.get(resourceGroup, vmName, {
+        expand: 'instanceView',
+        abortSignal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      });
+      if (vm.storageProfile?.osDisk?.osType === 'Windows') return notLinux();
+      return judgeInstanceView(vm.instanceView);
+    });
+  }
+
+  async start(vmId: string, script: readonly string[]): Promise<StartResult> {
+    const { subscriptionId, resourceGroup, vmName } = parseVmId(vmId);
+    return this.#answer(async () => {
+      const client = this.#clients.forSubscription(subscriptionId);
+      const poller = client.virtualMachines.runCommand(
+        resourceGroup,
+        vmName,
+        { commandId: 'RunShellScript', script: [...script] },
+        { abortSignal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) },
+      );
+      await poller.submitted();
+      return { kind: 'started', state: await poller.serialize(), pollAfterSeconds: POLL_AFTER_SECONDS };
+    });
+  }
+
+  async poll(vmId: string, state: string): Promise<PollResult> {
+    const { subscriptionId } = parseVmId(vmId);
+    return this.#answer(async () => {
+      const client = this.#clients.forSubscription(subscriptionId);
+      const poller = restorePoller(client, state, client.virtualMachines.runCommand, {
+        abortSignal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      });
+      await poller.poll();
+      if (!poller.isDone) return { kind: 'running', pollAfterSeconds: POLL_AFTER_SECONDS };
+      const output = poller.result?.value ?? [];
+      return { kind: 'finished', output: output.map(({ code, message }) => ({ code, message })) };
+    });
+  }
+
+  async #answer<T>(ask: () => Promise<T>): Promise<T | Unavailable> {
+    try {
+      return await ask();
+    } catch (error) {
+      const answer = unavailableFrom(error);
+      if (answer === null) throw error;
+      return answer;
+    }
+  }
+}
+
+/**
+ * A stopped VM and a silent agent are answers before the script is posted: a Run Command to a VM whose agent does not
+ * report fails only after some 25 minutes.
+ */
+function judgeInstanceView(view: VirtualMachineInstanceView | undefined): { readonly kind: 'ready' } | Unavailable {
+  const power = view?.statuses?.find(({ code }) => code?.startsWith('PowerState/'))?.code ?? 'PowerState/unknown';
+  if (power !== 'PowerState/running') {
+    return {
+      kind: 'unavailable',
+      reason: 'vm_stopped',
+      message: `the VM is ${power.slice('PowerState/'.length)}`,
+      retryAfterSeconds: null,
+    };
+  }
+  const agent = view?.vmAgent?.statuses?.[0];
+  if (agent !== undefined && agent.code !== 'ProvisioningState/succeeded') {
+    return {
+      kind: 'unavailable',
+      reason: 'agent_not_ready',
+      message: `the VM agent is ${agent.displayStatus ?? agent.code ?? 'not ready'}`,
+      retryAfterSeconds: null,
+    };
+  }
+  if (view?.osName?.toLowerCase().includes('windows') === true) return notLinux();
+  return { kind: 'ready' };
+}
+
+function notLinux(): Unavailable {
+  return { kind: 'unavailable', reason: 'not_linux', message: 'the VM runs Windows', retryAfterSeconds: null };
+}

@@ -1,0 +1,81 @@
+import type { VirtualMachine } from '@azure/arm-compute';
+import type { TagFilter, VmSelector, VmTarget } from '../core/contracts.ts';
+import { OperationError } from '../core/errors.ts';
+import type { VmDirectory } from '../core/ports.ts';
+import { parseVmId } from '../core/vm-id.ts';
+import { readArmError } from './arm-errors.ts';
+import type { ComputeClients } from './compute-clients.ts';
+
+const LIST_TIMEOUT_MS = 120_000;
+
+/** Fleet listing through arm-compute: VM ids as given, a resource group, or whole subscriptions, by tag. */
+export class AzureVmDirectory implements VmDirectory {
+  readonly #clients: ComputeClients;
+
+  constructor(clients: ComputeClients) {
+    this.#clients = clients;
+  }
+
+  async *list(selector: VmSelector): AsyncIterable<VmTarget> {
+    if ('vm_ids' in selector) {
+      yield* new Map(selector.vm_ids.map((id) => [id.toLowerCase(), targetFromId(id)])).values();
+      return;
+    }
+    const abortSignal = AbortSignal.timeout(LIST_TIMEOUT_MS);
+    if ('resource_group' in selector) {
+      const { virtualMachines } = this.#clients.forSubscription(selector.subscription_id);
+      const where = `resource group ${selector.resource_group}`;
+      yield* tagged(where, virtualMachines.list(selector.resource_group, { abortSignal }), selector.tag);
+      return;
+    }
+    for (const subscriptionId of new Set(selector.subscription_ids)) {
+      const { virtualMachines } = this.#clients.forSubscription(subscriptionId);
+      yield* tagged(`subscription ${subscriptionId}`, virtualMachines.listAll({ abortSignal }), selector.tag);
+    }
+  }
+}
+
+/** A VM that was named, not listed: its operating system is found out when it is asked. */
+function targetFromId(id: string): VmTarget {
+  const { subscriptionId, resourceGroup, vmName } = parseVmId(id);
+  return {
+    vm_id: id,
+    vm_name: vmName,
+    resource_group: resourceGroup,
+    subscription_id: subscriptionId,
+    os_type: 'unknown',
+  };
+}
+
+async function* tagged(
+  where: string,
+  vms: AsyncIterable<VirtualMachine>,
+  tag: TagFilter | undefined,
+): AsyncIterable<VmTarget> {
+  try {
+    for await (const vm of vms) {
+      if (vm.id === undefined || !hasTag(vm.tags, tag)) continue;
+      yield { ...targetFromId(vm.id), os_type: vm.storageProfile?.osDisk?.osType === 'Windows' ? 'Windows' : 'Linux' };
+    }
+  } catch (error) {
+    throw listingError(where, error);
+  }
+}
+
+function hasTag(tags: Record<string, string> | undefined, wanted: TagFilter | undefined): boolean {
+  if (wanted === undefined) return true;
+  const found = Object.entries(tags ?? {}).find(([name]) => name.toLowerCase() === wanted.name.toLowerCase());
+  if (found === undefined) return false;
+  return wanted.value === undefined || found[1].toLowerCase() === wanted.value.toLowerCase();
+}
+
+function listingError(where: string, error: unknown): OperationError {
+  if (error instanceof OperationError) return error;
+  const { status, code } = readArmError(error);
+  const denied = status === 401 || status === 403;
+  return new OperationError(denied ? 'ARM_DENIED' : 'ARM_LIST_FAILED', where, `${code}, HTTP ${status ?? 'none'}`, {
+    nextStep: denied ? 'give the app Microsoft.Compute/virtualMachines/read there' : 'try again later',
+    retryable: !denied && status !== 404,
+    cause: error,
+  });
+}
