@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { OrchestrationFailed, runOrchestration } from '../../local/host/replay-harness.ts';
+import {
+  DEFAULT_RUN_SETTINGS,
+  type FinishRunInput,
+  type PageInput,
+  type RunCounts,
+  type VmInput,
+} from '../../src/core/contracts.ts';
+import { NO_COUNTS } from '../../src/core/run-counts.ts';
+import { dealPages, inspectFleet, inspectLane, inspectPage } from '../../src/orchestrators/inspect-fleet.ts';
+import { sweepFleet } from '../../src/orchestrators/sweep-fleet.ts';
+
+const settings = { ...DEFAULT_RUN_SETTINGS, lanes: 2, pageSize: 50 };
+
+function fleet(vms: number, inspect: (input: VmInput) => RunCounts = () => ({ ...NO_COUNTS, vms: 1, in_sync: 1 })) {
+  const seen: string[] = [];
+  const finished: FinishRunInput[] = [];
+  return {
+    seen,
+    finished,
+    script: {
+      instanceId: 'fw_20260101_000000',
+      input: { runId: 'fw_20260101_000000', settings },
+      activities: {
+        listFleet: () => ({ vms, pages: Math.ceil(vms / settings.pageSize) }),
+        finishRun: (input: FinishRunInput) => {
+          finished.push(input);
+          return { ...NO_COUNTS, vms: seen.length };
+        },
+      },
+      subOrchestrations: {
+        inspectLane,
+        inspectPage,
+        inspectVm: (input: VmInput) => {
+          seen.push(`${input.page}-${input.index}`);
+          return inspect(input);
+        },
+      },
+    },
+  };
+}
+
+test('every VM of 120 is inspected once, in pages of fifty over two lanes', async () => {
+  const { script, seen, finished } = fleet(120);
+  const result = await runOrchestration(inspectFleet, script);
+  assert.equal(seen.length, 120);
+  assert.equal(new Set(seen).size, 120);
+  assert.deepEqual([seen.includes('0-49'), seen.includes('2-19'), seen.includes('2-20')], [true, true, false]);
+  assert.equal(result.calls.filter(({ name }) => name === 'inspectLane').length, 2);
+  assert.equal(finished[0]?.vms, 120);
+  assert.deepEqual(result.customStatuses.at(-1), { phase: 'reporting', vms: 120 });
+});
+
+test('an empty fleet is a finished run of no VM', async () => {
+  const { script, seen, finished } = fleet(0);
+  const result = await runOrchestration(inspectFleet, script);
+  assert.deepEqual([seen.length, (result.output as RunCounts).vms, finished.length], [0, 0, 1]);
+});
+
+test('a lane takes its pages one after another', async () => {
+  const { script } = fleet(200);
+  const result = await runOrchestration(inspectLane, {
+    ...script,
+    input: { runId: 'fw_1', settings, pages: [0, 1, 2].map((page) => ({ page, vms: 50 })) },
+    subOrchestrations: { inspectPage: (input: PageInput) => ({ ...NO_COUNTS, vms: input.vms }) },
+    durationMs: () => 60_000,
+  });
+  const starts = result.calls.map(({ at }) => Date.parse(at));
+  assert.deepEqual(
+    starts.map((start) => start - (starts[0] ?? 0)),
+    [0, 60_000, 120_000],
+  );
+});
+
+test('pages are dealt evenly, no lane is empty, no VM is lost', () => {
+  for (const vms of [1, 49, 50, 51, 499, 1000]) {
+    const lanes = dealPages({ vms, pages: Math.ceil(vms / 50) }, 50, 4);
+    assert.ok(lanes.every((lane) => lane.length > 0));
+    assert.equal(
+      lanes.flat().reduce((sum, page) => sum + page.vms, 0),
+      vms,
+    );
+  }
+});
+
+test('a fleet that cannot be listed fails the run, saying why', async () => {
+  const { script } = fleet(1);
+  const listFleet = () => {
+    throw new Error('ARM_DENIED: subscription s: AuthorizationFailed, HTTP 403');
+  };
+  await assert.rejects(
+    runOrchestration(inspectFleet, { ...script, activities: { ...script.activities, listFleet } }),
+    (error) => error instanceof OrchestrationFailed && /ARM_DENIED/.test(error.message),
+  );
+});
+
+test('a sweep stores what it asks, then runs under the id of its session', async () => {
+  const requests: unknown[] = [];
+  const result = await runOrchestration(sweepFleet, {
+    instanceId: 'drift-sweep',
+    input: {
+      runId: 'fw_20260101_000000',
+      settings,
+      selector: { subscription_ids: ['s'] },
+      requestedAt: '2026-01-01T00:00:00.000Z',
+    },
+    activities: { openRun: (input: unknown) => requests.push(input) },
+    subOrchestrations: { inspectFleet: () => NO_COUNTS },
+  });
+  assert.equal((requests[0] as { mode: string }).mode, 'drift');
+  assert.equal(result.calls.find(({ kind }) => kind === 'subOrchestration')?.instanceId, 'fw_20260101_000000');
+});
