@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { AzureRunCommandRunner } from '../../src/azure/run-command-runner.ts';
+import type { PollResult, StartResult } from '../../src/core/ports.ts';
+import { simulate, simulatedVm } from './simulated-subscription.ts';
+
+const web = simulatedVm('web-01');
+const stopped = simulatedVm('stopped-01', { powerState: 'deallocated' });
+const silent = simulatedVm('silent-01', { agentReady: false });
+const windows = simulatedVm('win-01', { osType: 'Windows' });
+const { arm, clients } = await simulate([web, stopped, silent, windows]);
+after(() => arm.stop());
+
+const runner = () => new AzureRunCommandRunner(clients());
+
+async function untilDone(vmId: string, started: StartResult): Promise<PollResult> {
+  assert.equal(started.kind, 'started');
+  const { state } = started as Extract<StartResult, { kind: 'started' }>;
+  for (let look = 0; look < 200; look += 1) {
+    // A new runner for every look: the state alone carries the operation, as after a restart of the process.
+    const result = await runner().poll(vmId, state);
+    if (result.kind !== 'running') return result;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error('the run command did not end');
+}
+
+function reason(result: { kind: string; reason?: string; retryAfterSeconds?: number | null }) {
+  return [result.kind, result.reason, typeof result.retryAfterSeconds];
+}
+
+test('a script is started with one request, and its output found by a process that knows the state only', async () => {
+  const before = arm.requests.length;
+  const started = await runner().start(web.id, ['echo "hello from $((6 * 7))"', 'echo oops >&2']);
+  assert.deepEqual(
+    arm.requests.slice(before).map(({ method, status }) => [method, status]),
+    [['POST', 202]],
+  );
+  const result = await untilDone(web.id, started);
+  assert.equal(result.kind, 'finished');
+  const message = (result as Extract<PollResult, { kind: 'finished' }>).output[0]?.message ?? '';
+  assert.match(message, /^Enable succeeded: \n\[stdout\]\nhello from 42\n/);
+  assert.match(message, /\[stderr\]\noops\n/);
+});
+
+test('one look is one request while the script runs', async () => {
+  arm.control.failNext('web-01', { kind: 'neverFinishes' });
+  const started = await runner().start(web.id, ['true']);
+  const before = arm.requests.length;
+  const { state } = started as Extract<StartResult, { kind: 'started' }>;
+  assert.equal((await runner().poll(web.id, state)).kind, 'running');
+  assert.equal(arm.requests.length, before + 1);
+  const second = await runner().start(web.id, ['true']);
+  assert.deepEqual(reason(second), ['unavailable', 'busy', 'number']);
+  arm.control.finishAll();
+  assert.equal((await untilDone(web.id, started)).kind, 'finished');
+});
+
+test('a readiness check tells running Linux from stopped, silent and Windows', async () => {
+  const answers = await Promise.all([web, stopped, silent, windows].map(({ id }) => runner().readiness(id)));
+  assert.deepEqual(
+    answers.map((answer) => (answer.kind === 'ready' ? 'ready' : answer.reason)),
+    ['ready', 'vm_stopped', 'agent_not_ready', 'not_linux'],
+  );
+});
+
+test('a command posted to a stopped VM is an answer that is not tried again', async () => {
+  assert.deepEqual(reason(await runner().start(stopped.id, ['true'])), ['unavailable', 'vm_stopped', 'object']);
+});
+
+test('a command posted to a silent agent fails late, and is recognised', async () => {
+  const started = await runner().start(silent.id, ['true']);
+  assert.deepEqual(reason(await untilDone(silent.id, started)), ['unavailable', 'agent_not_ready', 'object']);
+});
+
+test('throttling carries the Retry-After, and nothing was slept through or posted twice', async () => {
+  arm.control.failNext('web-01', { status: 429, retryAfterSeconds: 17 });
+  const before = arm.requests.length;
+  const answer = await runner().start(web.id, ['true']);
+  assert.deepEqual(answer, {
+    kind: 'unavailable',
+    reason: 'throttled',
+    message: (answer as { message: string }).message,
+    retryAfterSeconds: 17,
+  });
+  assert.equal(arm.requests.length, before + 1);
+});
+
+test('a 500 and a 503 may be tried again, and are not by the client itself', async () => {
+  for (const status of [500, 503] as const) {
+    arm.control.failNext('web-01', { status });
+    const before = arm.requests.length;
+    assert.deepEqual(reason(await runner().start(web.id, ['true'])), ['unavailable', 'service_error', 'number']);
+    assert.equal(arm.requests.length, before + 1);
+  }
+});
+
+test('a VM that is gone and an operation that is gone are answers', async () => {
+  const gone = simulatedVm('gone-01');
+  assert.deepEqual(reason(await runner().readiness(gone.id)), ['unavailable', 'vm_not_found', 'object']);
+  assert.deepEqual(reason(await runner().start(gone.id, ['true'])), ['unavailable', 'vm_not_found', 'object']);
+});
+
+test('a service that is not there at all may be tried again', async () => {
+  const { arm: other, clients: otherClients } = await simulate([web]);
+  await other.stop();
+  const answer = await new AzureRunCommandRunner(otherClients()).start(web.id, ['true']);
+  assert.deepEqual(reason(answer), ['unavailable', 'service_error', 'number']);
+});
+
+test('a denial is an answer, and no message carries a URL or a token', async () => {
+  const secret = simulatedVm('secret-01', { resourceGroup: 'rg-secret' });
+  arm.control.addVm(secret);
+  arm.control.deny('rg-secret');
+  const answer = await runner().start(secret.id, ['true']);
+  assert.deepEqual(reason(answer), ['unavailable', 'denied', 'object']);
+  assert.doesNotMatch(JSON.stringify(answer), /http|Bearer|\?/);
+});
