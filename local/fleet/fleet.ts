@@ -1,0 +1,61 @@
+import type { ExecuteScript } from '../arm/simulated-vm.ts';
+import { demoFleet, type FleetVm } from './demo-fleet.ts';
+import { type FleetChange, type FleetChangeName, fleetChange } from './fleet-changes.ts';
+import { kernelUnavailableReason, startKernelFirewalls } from './kernel-firewalls.ts';
+import { startReplayedFirewalls } from './replayed-firewalls.ts';
+
+/** The demo fleet while it runs: VMs for the simulator to list, and shells on them that see their firewalls. */
+export interface Fleet {
+  readonly mode: 'kernel' | 'replay';
+  /** Why it is this mode, for people: `root with iptables, nft, ipset and ip`, `replayed recordings: not root`. */
+  readonly modeReason: string;
+  readonly vms: readonly FleetVm[];
+  /** For the simulator's option of that name. Windows answers with nothing. */
+  readonly executeScript: ExecuteScript;
+  /** Makes one of the scripted changes happen. Each can happen once. Errors: an unknown name, or a second time. */
+  change(name: FleetChangeName): Promise<FleetChange>;
+  /** Deletes everything the fleet made. Scripts that still run should have been ended before. */
+  stop(): Promise<void>;
+}
+
+/** The firewalls behind a fleet, real or recorded. */
+export interface Firewalls {
+  executeScript(vm: FleetVm, lines: readonly string[], signal: AbortSignal): ReturnType<ExecuteScript>;
+  apply(change: FleetChange): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the demo fleet. `kernel` needs root and the tools, and gives every VM a network namespace with real rules;
+ * `replay` needs nothing and answers from recordings of the same tools in the same namespaces; `auto` takes the first
+ * that works.
+ *
+ * Errors: rejects in mode `kernel` where that cannot be had, with the reason.
+ */
+export async function startFleet(options: { readonly mode?: 'kernel' | 'replay' | 'auto' } = {}): Promise<Fleet> {
+  const wanted = options.mode ?? 'auto';
+  const missing = wanted === 'replay' ? 'asked for' : await kernelUnavailableReason();
+  if (wanted === 'kernel' && missing !== undefined) throw new Error(`no kernel firewalls here: ${missing}`);
+  const firewalls =
+    missing === undefined ? await startKernelFirewalls(demoFleet) : await startReplayedFirewalls(demoFleet);
+  const happened = new Set<string>();
+  return {
+    mode: missing === undefined ? 'kernel' : 'replay',
+    modeReason: missing === undefined ? 'root with iptables, nft, ipset and ip netns' : missing,
+    vms: demoFleet,
+    executeScript: async (vm, lines, signal) => {
+      const known = demoFleet.find((each) => each.id === vm.id);
+      if (known === undefined) throw new Error(`the fleet has no VM ${vm.id}`);
+      if (known.firewall === null) return { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0), exitCode: 0 };
+      return firewalls.executeScript(known, lines, signal);
+    },
+    change: async (name) => {
+      const change = fleetChange(name);
+      if (happened.has(name)) throw new Error(`the change ${name} has happened already`);
+      happened.add(name);
+      await firewalls.apply(change);
+      return change;
+    },
+    stop: () => firewalls.stop(),
+  };
+}

@@ -1,0 +1,170 @@
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { FirewallDefinition, FleetVm, RuleSource } from './demo-fleet.ts';
+import { guidOf } from './demo-fleet.ts';
+import type { Firewalls } from './fleet.ts';
+import type { FleetChange } from './fleet-changes.ts';
+import { kubeProxyRules } from './kube-services.ts';
+import { deleteNamespaces, leftOverNamespaces, makeNamespace } from './namespaces.ts';
+import { onProcessEnd } from './process-end.ts';
+import { fleetFiles } from './repository-root.ts';
+import { newRunName } from './run-identity.ts';
+import { runScript } from './run-script.ts';
+import { runTool } from './run-tool.ts';
+import { makeScratchDirectory } from './scratch-directory.ts';
+import { findTool, makeCommonTools, makeKernelTools } from './tools.ts';
+
+const NEEDED_TOOLS = ['ip', 'unshare', 'nft', 'ipset', 'xtables-legacy-multi', 'xtables-nft-multi'];
+
+/** Undefined where namespaces with every kind of rule can be made, else why not. It tries, and leaves nothing behind. */
+export async function kernelUnavailableReason(): Promise<string | undefined> {
+  if (process.platform !== 'linux') return 'not Linux';
+  if (process.getuid?.() !== 0) return 'not root';
+  const missing = NEEDED_TOOLS.filter((tool) => findTool(tool) === undefined);
+  if (missing.length > 0) return `not installed: ${missing.join(', ')}`;
+  const name = `${newRunName()}-trial`;
+  try {
+    await makeNamespace(name);
+    await loadRules(name, 'legacy', 'iptables', '*filter\nCOMMIT\n');
+    await loadRules(name, 'nft', 'iptables', '*filter\n-A INPUT -m conntrack --ctstate NEW\nCOMMIT\n');
+    await loadRules(name, 'nft', 'nft', 'table inet trial { set s { type ipv4_addr; }\n}\n');
+    await loadRules(name, 'nft', 'ipset', 'create trial hash:ip\n');
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  } finally {
+    deleteNamespaces([name]);
+  }
+}
+
+/**
+ * One network namespace per Linux VM, its rules loaded by the real tools.
+ *
+ * A VM's shell sees its own set of tools (NFI_PATH: links to the real programs, with the VM's own default of `iptables`)
+ * and its own os-release and boot id (NFI_ROOT: those two files, and links to this machine's /proc, /sys and /lib).
+ */
+export async function startKernelFirewalls(vms: readonly FleetVm[]): Promise<Firewalls> {
+  deleteNamespaces(await leftOverNamespaces());
+  const run = newRunName();
+  const scratch = makeScratchDirectory(run);
+  const namespaces = new Map(vms.filter((vm) => vm.firewall !== null).map((vm) => [vm.name, `${run}-${vm.name}`]));
+  const cleanUp = (): void => {
+    deleteNamespaces(namespaces.values());
+    scratch.remove();
+  };
+  const forgetEnd = onProcessEnd(cleanUp);
+  const stop = async (): Promise<void> => {
+    forgetEnd();
+    cleanUp();
+  };
+  try {
+    makeCommonTools(join(scratch.path, 'tools'));
+    await Promise.all(
+      vms.map(async ({ name, firewall }) => {
+        const namespace = namespaces.get(name);
+        if (firewall === null || namespace === undefined) return;
+        makeKernelTools(join(scratch.path, name, 'tools'), firewall);
+        makeKernelRoot(join(scratch.path, name, 'root'), name, firewall);
+        await makeNamespace(namespace);
+        await loadFirewall(namespace, name, firewall);
+      }),
+    );
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const namespaceOf = (vmName: string): string => {
+    const namespace = namespaces.get(vmName);
+    if (namespace === undefined) throw new Error(`${vmName} has no namespace`);
+    return namespace;
+  };
+  return {
+    executeScript: (vm, lines, signal) =>
+      runScript(
+        {
+          command: [...shellIn(namespaceOf(vm.name)), NAMED_SHELL, vm.name],
+          environment: vmEnvironment(scratch.path, vm.name),
+        },
+        lines,
+        signal,
+      ),
+    apply: (change) => applyChange(namespaceOf(change.vmName), change),
+    stop,
+  };
+}
+
+/** The shell that reads the script has a host name of its own; `$0` is the VM's name. */
+const NAMED_SHELL = 'printf %s "$0" >/proc/sys/kernel/hostname && exec sh -s';
+
+function shellIn(namespace: string): [string, ...string[]] {
+  return ['ip', 'netns', 'exec', namespace, 'unshare', '--uts', 'sh', '-c'];
+}
+
+/** Where a fleet's scratch directory keeps what a VM's shell is pointed at. */
+export function vmEnvironment(scratch: string, vmName: string): Record<string, string> {
+  return {
+    PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+    NFI_PATH: `${join(scratch, vmName, 'tools')}:${join(scratch, 'tools')}`,
+    NFI_ROOT: join(scratch, vmName, 'root'),
+  };
+}
+
+function makeKernelRoot(root: string, vmName: string, { osRelease }: FirewallDefinition): void {
+  mkdirSync(join(root, 'etc'), { recursive: true });
+  mkdirSync(join(root, 'proc', 'sys', 'kernel', 'random'), { recursive: true });
+  const { id, versionId, prettyName } = osRelease;
+  writeFileSync(join(root, 'etc', 'os-release'), `PRETTY_NAME="${prettyName}"\nVERSION_ID="${versionId}"\nID=${id}\n`);
+  writeFileSync(join(root, 'proc', 'sys', 'kernel', 'random', 'boot_id'), `${guidOf(`boot of ${vmName}`)}\n`);
+  // /proc/net leads to the namespace of whoever reads it; where the machine lacks one of these, so does the VM.
+  for (const name of ['net', 'modules', 'kallsyms']) symlinkSync(`/proc/${name}`, join(root, 'proc', name));
+  for (const name of ['sys', 'lib']) symlinkSync(`/${name}`, join(root, name));
+}
+
+async function loadFirewall(namespace: string, vmName: string, firewall: FirewallDefinition): Promise<void> {
+  // In order: a rule that names an ipset needs the set.
+  for (const source of firewall.load) {
+    const text = source.from === 'generated' ? kubeProxyRules() : readFileSync(sourcePath(vmName, source), 'utf8');
+    await loadRules(namespace, firewall.iptables === 'legacy' ? 'legacy' : 'nft', source.with, text);
+  }
+}
+
+function sourcePath(vmName: string, source: RuleSource): string {
+  return join(fleetFiles, 'vms', vmName, source.from);
+}
+
+async function loadRules(
+  namespace: string,
+  defaultBackend: 'legacy' | 'nft',
+  tool: RuleSource['with'],
+  text: string,
+): Promise<void> {
+  await runTool(['ip', 'netns', 'exec', namespace, ...loader(defaultBackend, tool)], text);
+}
+
+function loader(defaultBackend: 'legacy' | 'nft', tool: RuleSource['with']): string[] {
+  switch (tool) {
+    case 'nft':
+      return ['nft', '-f', '-'];
+    case 'ipset':
+      return ['ipset', 'restore'];
+    case 'iptables':
+    case 'ip6tables':
+      return [`xtables-${defaultBackend}-multi`, `${tool}-restore`];
+    case 'iptables-legacy':
+    case 'ip6tables-legacy':
+      return ['xtables-legacy-multi', `${tool.replace('-legacy', '')}-restore`];
+  }
+}
+
+async function applyChange(namespace: string, { action }: FleetChange): Promise<void> {
+  const inNamespace = ['ip', 'netns', 'exec', namespace] as const;
+  if (action.kind === 'script') await runTool([...inNamespace, 'sh', '-e', '-s'], action.script);
+  else await runTool([...inNamespace, process.execPath, '-e', SEND_PACKETS, String(action.packets)]);
+}
+
+const SEND_PACKETS = `
+  const socket = require('node:dgram').createSocket('udp4');
+  let left = Number(process.argv[1]);
+  const next = () => (left-- > 0 ? socket.send('x', 9, '127.0.0.1', next) : socket.close());
+  next();
+`;
