@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseNftRuleset } from '../../../src/core/nftables/index.ts';
+
+const listing = (...items: readonly object[]): string => JSON.stringify({ nftables: items });
+const metainfo = { metainfo: { version: '1.0.6', release_name: 'Lester Gooch #5', json_schema_version: 1 } };
+const table = { table: { family: 'inet', name: 'filter', handle: 1 } };
+const chain = {
+  chain: {
+    family: 'inet',
+    table: 'filter',
+    name: 'input',
+    handle: 1,
+    type: 'filter',
+    hook: 'input',
+    prio: 0,
+    policy: 'drop',
+  },
+};
+const rule = (handle: number, ...expr: readonly unknown[]) => ({
+  rule: { family: 'inet', table: 'filter', chain: 'input', handle, expr },
+});
+
+test('A listing becomes tables, chains and rules in their order', () => {
+  const { ruleset, diagnostics } = parseNftRuleset(
+    listing(metainfo, table, chain, rule(2, { accept: null }), rule(3, { drop: null })),
+  );
+  assert.deepEqual(diagnostics, []);
+  assert.equal(ruleset.version, '1.0.6');
+  const input = ruleset.tables.get('inet/filter')?.chains.get('input');
+  assert.deepEqual([input?.hook, input?.priority, input?.policy, input?.isBaseChain], ['input', 0, 'drop', true]);
+  assert.deepEqual(
+    input?.rules.map((one) => one.handle),
+    [2, 3],
+  );
+});
+
+test('A statement that nobody knows is kept, with a warning', () => {
+  const { ruleset, diagnostics } = parseNftRuleset(
+    listing(metainfo, table, chain, rule(2, { teleport: { to: 'moon' } })),
+  );
+  assert.deepEqual(
+    diagnostics.map(({ code, severity }) => [code, severity]),
+    [['NFT_UNKNOWN_STATEMENT', 'warning']],
+  );
+  const [kept] = ruleset.tables.get('inet/filter')?.chains.get('input')?.rules ?? [];
+  assert.deepEqual(kept?.expr, [{ teleport: { to: 'moon' } }]);
+});
+
+test('Names from the kernel cannot reach the prototype', () => {
+  const { ruleset } = parseNftRuleset(
+    `{"nftables":[{"table":{"family":"ip","name":"__proto__"}},{"chain":{"family":"ip","table":"__proto__","name":"__proto__"}}]}`,
+  );
+  assert.deepEqual([...(ruleset.tables.get('ip/__proto__')?.chains.keys() ?? [])], ['__proto__']);
+});
