@@ -182,3 +182,16 @@ export function answerFromError(error: unknown): OrchestratorAnswer {
   if (at < 0) throw error;
   return JSON.parse(message.slice(at + failureMark.length)) as OrchestratorAnswer;
 }
+
+/** `Details` of a failed task: the .NET exception as the extension serialises it. Apps see it at the end of `message`. */
+export function exceptionDetails(message: string): string {
+  return JSON.stringify({
+    $type: 'System.Exception, System.Private.CoreLib',
+    ClassName: 'System.Exception',
+    Message: message,
+    StackTraceString: null,
+    RemoteStackTraceString: null,
+    HResult: -2146233088,
+    Source: null,
+  });
+}

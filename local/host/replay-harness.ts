@@ -5,6 +5,7 @@ import {
   type ArrivedEvent,
   answerFromError,
   EventType,
+  exceptionDetails,
   type HistoryEvent,
   historyItems,
   type OrchestratorAnswer,
@@ -286,7 +287,7 @@ class Instance {
             EventType: isActivity ? EventType.TaskFailed : EventType.SubOrchestrationInstanceFailed,
             TaskScheduledId: event.EventId,
             Reason: `${kind} function '${event.Name}' failed: ${isActivity ? ' ' : ''}${error}`,
-            Details: '',
+            Details: exceptionDetails(error),
             FailureDetails: null,
           },
     );

@@ -17,9 +17,16 @@ interface ContextPrototype {
  * results reach the wrong task (Azure/azure-functions-durable-js#574, open). On Azure that is silent; here it fails the
  * orchestration. A task may go into one `Task.all` or `Task.any`; afterwards only `yield task` itself is safe.
  * The guard stays for the life of the process; a second call does nothing.
+ *
+ * @param from  the file whose durable-functions it is about; an app without that package is left alone
  */
-export function forbidTaskReuse(): void {
-  const require = createRequire(import.meta.url);
+export function forbidTaskReuse(from: string = import.meta.filename): void {
+  const require = createRequire(from);
+  try {
+    require.resolve('durable-functions');
+  } catch {
+    return; // Nothing to guard.
+  }
   const { DurableOrchestrationContext } =
     require('durable-functions/lib/src/orchestrations/DurableOrchestrationContext') as {
       DurableOrchestrationContext: { prototype: ContextPrototype };
