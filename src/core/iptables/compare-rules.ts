@@ -1,0 +1,69 @@
+import { printOptions } from './print.ts';
+import type { ExtensionUse, RuleFields } from './read-rule.ts';
+
+/** Field by field, what two rules have in common. */
+
+/** A rule as pairs of field and text: `source` → `! 10.0.0.0/8`, `tcp.dport` → `22`. */
+function namedFields(fields: RuleFields): Map<string, string> {
+  const named = new Map<string, string>();
+  const put = (name: string, value: string | null, negated: boolean): void => {
+    if (value !== null) named.set(name, negated ? `! ${value}` : value);
+  };
+  put('protocol', fields.protocol, fields.protocolNegated);
+  put('source', fields.source, fields.sourceNegated);
+  put('destination', fields.destination, fields.destinationNegated);
+  put('in_interface', fields.inInterface, fields.inInterfaceNegated);
+  put('out_interface', fields.outInterface, fields.outInterfaceNegated);
+  put('fragment', fields.fragment ? '-f' : null, fields.fragmentNegated);
+  put('stray', fields.stray.length > 0 ? fields.stray.join(' ') : null, false);
+  for (const match of fields.matches) putExtension(named, match);
+  if (fields.target !== null) {
+    named.set('target', fields.target.name);
+    named.set('goto', String(fields.goto));
+    putOptions(named, 'target', fields.target);
+  }
+  return named;
+}
+
+function putExtension(named: Map<string, string>, use: ExtensionUse): void {
+  let name = use.name;
+  for (let again = 2; named.has(name); again += 1) name = `${use.name}#${again}`;
+  named.set(name, '');
+  putOptions(named, name, use);
+}
+
+function putOptions(named: Map<string, string>, prefix: string, use: ExtensionUse): void {
+  if (!use.understood) {
+    named.set(`${prefix}.options`, printOptions(use));
+    return;
+  }
+  for (const option of use.options) {
+    const field = prefix === 'comment' ? 'comment' : `${prefix}.${option.name.replace(/^-+/, '').replaceAll('-', '_')}`;
+    const text = `${option.negated ? '! ' : ''}${option.values.join(' ')}`;
+    named.set(field, named.has(field) && field !== 'comment' ? `${named.get(field)} ${text}` : text);
+  }
+}
+
+/** From 0 (nothing in common) to 1 (the same fields): the share of fields that are equal. */
+export function similarity(before: RuleFields, after: RuleFields): number {
+  const left = namedFields(before);
+  const right = namedFields(after);
+  let equal = 0;
+  for (const [name, value] of left) if (right.get(name) === value) equal += 1;
+  const all = left.size + right.size - equal;
+  if (all === 0) return 1;
+  // A field that only changed its value is half the difference of one that came or went.
+  let changed = 0;
+  for (const name of left.keys()) if (right.has(name)) changed += 1;
+  return (equal + (changed - equal) / 2) / Math.max(left.size, right.size);
+}
+
+/** The names of the fields that differ, in the order of a rule's line. */
+export function fieldsThatDiffer(before: RuleFields, after: RuleFields): string[] {
+  const left = namedFields(before);
+  const right = namedFields(after);
+  const names = new Set([...left.keys(), ...right.keys()]);
+  const different = [...names].filter((name) => left.get(name) !== right.get(name));
+  // Two rules that differ only in the order of their matches differ in `matches`.
+  return different.length === 0 ? ['matches'] : different;
+}

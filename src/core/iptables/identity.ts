@@ -1,0 +1,81 @@
+import type { RuleOption } from './extension.ts';
+import type { IptablesChain, IptablesRule, IptablesRuleset } from './model.ts';
+import { printFields, printOptions } from './print.ts';
+import { type ExtensionUse, type RuleFields, readRule } from './read-rule.ts';
+
+/**
+ * What makes two rules of one chain the same rule: the conditions and the target, in one spelling. Not the position,
+ * the counters, or the way it was written.
+ *
+ * Beyond what iptables-save itself makes equal: `-m state` is `-m conntrack --ctstate`, `-j NOTRACK` is
+ * `-j CT --notrack`, and the order of matches that neither count nor remember does not matter. Comments do: a changed
+ * comment is a change of the rule, if a harmless one.
+ */
+export function ruleIdentity(rule: IptablesRule): string {
+  return fieldsIdentity(readRule(rule.text, rule.family));
+}
+
+export function fieldsIdentity(fields: RuleFields): string {
+  const matches = fields.matches;
+  const target = identityTarget(fields.target);
+  if (target === fields.target && (matches.length === 0 || (matches.length === 1 && matches[0]?.name !== 'state'))) {
+    return printFields(fields);
+  }
+  return printFields({ ...fields, target, matches: orderMatches(matches.map(identityMatch)) });
+}
+
+function identityMatch(use: ExtensionUse): ExtensionUse {
+  if (use.name !== 'state' || !use.understood) return use;
+  const options = use.options.map((option): RuleOption => ({ ...option, name: '--ctstate' }));
+  return { ...use, name: 'conntrack', options };
+}
+
+function identityTarget(use: ExtensionUse | null): ExtensionUse | null {
+  if (use?.name !== 'NOTRACK' || use.spec === null || use.options.length > 0) return use;
+  const notrack: RuleOption = { name: '--notrack', negated: false, values: [], spec: null, understood: true };
+  return { ...use, name: 'CT', options: [notrack] };
+}
+
+/** Sorts each run of matches that can be asked in any order; the others stay where they are. */
+function orderMatches(matches: readonly ExtensionUse[]): ExtensionUse[] {
+  const ordered: ExtensionUse[] = [];
+  let run: ExtensionUse[] = [];
+  const flush = (): void => {
+    if (run.length > 1) {
+      const keyed = run.map((use) => ({ use, key: `${use.name}${printOptions(use)}` }));
+      keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+      run = keyed.map(({ use }) => use);
+    }
+    ordered.push(...run);
+    run = [];
+  };
+  for (const use of matches) {
+    if (use.spec?.pure === true && use.understood) {
+      run.push(use);
+    } else {
+      flush();
+      ordered.push(use);
+    }
+  }
+  flush();
+  return ordered;
+}
+
+/** A chain's rules and policy as one comparable text. */
+export function chainIdentity(chain: IptablesChain): string {
+  return JSON.stringify([chain.policy, chain.rules.map(ruleIdentity)]);
+}
+
+/** The whole ruleset as one comparable text: the order of tables and of chains does not matter, that of rules does. */
+export function rulesetIdentity(ruleset: IptablesRuleset): string {
+  const tables = [...ruleset.tables.values()].map((table) => [
+    table.name,
+    [...table.chains.values()].map((chain) => [chain.name, chainIdentity(chain)]).sort(compareNames),
+  ]);
+  return JSON.stringify([ruleset.family, tables.sort(compareNames)]);
+}
+
+function compareNames(a: readonly unknown[], b: readonly unknown[]): number {
+  const [left, right] = [String(a[0]), String(b[0])];
+  return left < right ? -1 : left > right ? 1 : 0;
+}

@@ -1,0 +1,80 @@
+import { type RuleFields, readRule } from './read-rule.ts';
+
+export type Family = 'ipv4' | 'ipv6';
+
+/** Packets or bytes. A decimal string beyond 2^53 - 1, where a number would lose digits. */
+export type Counter = number | string;
+
+/** What one or several `iptables-save` outputs of one family say. Tables in the order they were met. */
+export interface IptablesRuleset {
+  readonly family: Family;
+  readonly tables: ReadonlyMap<string, IptablesTable>;
+  /** Lines that are neither rule nor declaration, and tables the tool could not show: compared as text. */
+  readonly unparsed: readonly UnparsedLine[];
+}
+
+export interface UnparsedLine {
+  /** null: before the first table. */
+  readonly table: string | null;
+  readonly text: string;
+}
+
+export interface IptablesTable {
+  readonly name: string;
+  /** In the order of the declarations; a chain that only rules name follows at the end. */
+  readonly chains: ReadonlyMap<string, IptablesChain>;
+}
+
+export interface IptablesChain {
+  readonly name: string;
+  /** `ACCEPT`, `DROP` … of a built-in chain; null for a user-defined one (`-` in the text). */
+  readonly policy: string | null;
+  /** Of the policy; null where the text has no counters. */
+  readonly packets: Counter | null;
+  readonly bytes: Counter | null;
+  /** In evaluation order. */
+  readonly rules: readonly IptablesRule[];
+}
+
+/**
+ * One rule, as its line of text and its counters. What the line means is read from the text when it is asked for, so
+ * that a hundred thousand rules cost little more than the text itself.
+ */
+export class IptablesRule {
+  readonly family: Family;
+  readonly table: string;
+  readonly chain: string;
+  /** The line as it was read, from `-A` on, without counters and line end. */
+  readonly text: string;
+  /** null where the text has no counters. */
+  readonly packets: Counter | null;
+  readonly bytes: Counter | null;
+  #fields: RuleFields | undefined;
+
+  constructor(
+    family: Family,
+    table: string,
+    chain: string,
+    text: string,
+    packets: Counter | null = null,
+    bytes: Counter | null = null,
+  ) {
+    this.family = family;
+    this.table = table;
+    this.chain = chain;
+    this.text = text;
+    this.packets = packets;
+    this.bytes = bytes;
+  }
+
+  /** The rule's protocol, addresses, interfaces, matches and target; read on first use, then kept. */
+  get fields(): RuleFields {
+    this.#fields ??= readRule(this.text, this.family);
+    return this.#fields;
+  }
+}
+
+/** A chain that the kernel calls from a hook: it has a policy. */
+export function isBuiltIn(chain: IptablesChain): boolean {
+  return chain.policy !== null;
+}

@@ -1,0 +1,476 @@
+import { readUnsigned } from './addresses.ts';
+import type { ExtensionSpec, OptionSpec, RuleOption } from './extension.ts';
+import { findMatch, findOption, findOptionByPrefix, findTarget, protocolMatch } from './extensions.ts';
+import type { Family } from './model.ts';
+import { protocolNumber } from './names.ts';
+import { type Tokens, tokenize } from './tokens.ts';
+import { canonicalNetwork, protocol as protocolGrammar } from './values.ts';
+
+/** A match or target as a rule uses it. */
+export interface ExtensionUse {
+  /** Canonical: `icmp6` for `icmpv6`; as written when unknown. */
+  readonly name: string;
+  /** null: not in the table. For a target also: a verdict (`ACCEPT`) or a chain. */
+  readonly spec: ExtensionSpec | null;
+  /** In the order iptables-save prints them; in the order written when not understood. */
+  readonly options: readonly RuleOption[];
+  /** Every option is in the table and has a value it can have. */
+  readonly understood: boolean;
+}
+
+/** What a rule says. Every value in the spelling that iptables-save prints; absent conditions are null. */
+export interface RuleFields {
+  /** By name where it has one: `tcp`, `ipv6-icmp`, `252`. */
+  readonly protocol: string | null;
+  readonly protocolNegated: boolean;
+  /** With prefix length or mask: `10.0.0.0/8`. A list only in text that no tool saved. */
+  readonly source: string | null;
+  readonly sourceNegated: boolean;
+  readonly destination: string | null;
+  readonly destinationNegated: boolean;
+  readonly inInterface: string | null;
+  readonly inInterfaceNegated: boolean;
+  readonly outInterface: string | null;
+  readonly outInterfaceNegated: boolean;
+  /** `-f`: second and further fragments. */
+  readonly fragment: boolean;
+  readonly fragmentNegated: boolean;
+  readonly matches: readonly ExtensionUse[];
+  /** null: the rule only counts. */
+  readonly target: ExtensionUse | null;
+  /** `-g` instead of `-j`. */
+  readonly goto: boolean;
+  /** Arguments that belong to no option, verbatim. */
+  readonly stray: readonly string[];
+  /** `-4` or `-6`: a line for one family only, in text for both. */
+  readonly onlyFamily: Family | null;
+  /** `-c packets bytes` inside the rule. */
+  readonly counters: readonly [string, string] | null;
+}
+
+/** Told of what was odd: a code, the index of the argument, and a sentence. */
+export type OddityListener = (code: string, argument: number, message: string) => void;
+
+const VERDICTS: ReadonlySet<string> = new Set(['ACCEPT', 'DROP', 'RETURN', 'QUEUE']);
+
+export function isVerdict(target: string): boolean {
+  return VERDICTS.has(target);
+}
+
+/** Reads one line from `-A` on. Never throws: what is not understood is kept as it was written. */
+export function readRule(text: string, family: Family): RuleFields {
+  return readArguments(tokenize(text), family, null);
+}
+
+interface Building {
+  readonly name: string;
+  readonly spec: ExtensionSpec | null;
+  readonly options: RuleOption[];
+  understood: boolean;
+}
+
+/** As `readRule`, on arguments already split. */
+export function readArguments(tokens: Tokens, family: Family, onOddity: OddityListener | null): RuleFields {
+  return new RuleReader(tokens, family, onOddity).read();
+}
+
+class RuleReader {
+  readonly #tokens: Tokens;
+  readonly #family: Family;
+  readonly #onOddity: OddityListener | null;
+  #at = 0;
+  #protocol: string | null = null;
+  #protocolNumber = 0;
+  #protocolNegated = false;
+  #source: string | null = null;
+  #sourceNegated = false;
+  #destination: string | null = null;
+  #destinationNegated = false;
+  #inInterface: string | null = null;
+  #inInterfaceNegated = false;
+  #outInterface: string | null = null;
+  #outInterfaceNegated = false;
+  #fragment = false;
+  #fragmentNegated = false;
+  #goto = false;
+  #target: Building | null = null;
+  readonly #matches: Building[] = [];
+  readonly #stray: string[] = [];
+  #last: Building | null = null;
+  #onlyFamily: Family | null = null;
+  #counters: [string, string] | null = null;
+
+  constructor(tokens: Tokens, family: Family, onOddity: OddityListener | null) {
+    this.#tokens = tokens;
+    this.#family = family;
+    this.#onOddity = onOddity;
+  }
+
+  read(): RuleFields {
+    const { values, quoted } = this.#tokens;
+    const count = values.length;
+    while (this.#at < count) {
+      const token = values[this.#at] as string;
+      let negated = false;
+      let option = token;
+      if (token === '!' && quoted[this.#at] === false && this.#at + 1 < count) {
+        negated = true;
+        this.#at += 1;
+        option = values[this.#at] as string;
+      }
+      if (quoted[this.#at] === true || option.length < 2 || option.charCodeAt(0) !== 45) {
+        this.#keepStray(negated, option);
+        this.#at += 1;
+        continue;
+      }
+      if (option.charCodeAt(1) === 45) this.#longOption(option, negated);
+      else this.#shortOption(option, negated);
+    }
+    return {
+      protocol: this.#protocol,
+      protocolNegated: this.#protocolNegated,
+      source: this.#source,
+      sourceNegated: this.#sourceNegated,
+      destination: this.#destination,
+      destinationNegated: this.#destinationNegated,
+      inInterface: this.#inInterface,
+      inInterfaceNegated: this.#inInterfaceNegated,
+      outInterface: this.#outInterface,
+      outInterfaceNegated: this.#outInterfaceNegated,
+      fragment: this.#fragment,
+      fragmentNegated: this.#fragmentNegated,
+      matches: this.#matches.map((match) => finish(match, this.#family)),
+      target: this.#target === null ? null : finish(this.#target, this.#family),
+      goto: this.#goto,
+      stray: this.#stray,
+      onlyFamily: this.#onlyFamily,
+      counters: this.#counters,
+    };
+  }
+
+  #odd(code: string, argument: number, message: string): void {
+    if (this.#onOddity !== null) this.#onOddity(code, argument, message);
+  }
+
+  #keepStray(negated: boolean, token: string): void {
+    this.#odd('IPT_STRAY_ARGUMENT', this.#at, 'an argument that belongs to no option');
+    if (this.#last === null) {
+      if (negated) this.#stray.push('!');
+      this.#stray.push(token);
+      return;
+    }
+    this.#last.options.push({ name: '', negated, values: [token], spec: null, understood: false });
+    this.#last.understood = false;
+  }
+
+  #shortOption(option: string, negated: boolean): void {
+    const letter = option[1] as string;
+    if (option.length === 2) {
+      this.#at += 1;
+      this.#global(letter, negated, null);
+    } else if ('sdioptjgmcAI'.includes(letter)) {
+      this.#at += 1;
+      this.#global(letter, negated, option.slice(2).replace(/^=/, ''));
+    } else {
+      this.#unknownOption(option, negated);
+    }
+  }
+
+  #longOption(option: string, negated: boolean): void {
+    const equals = option.indexOf('=');
+    const name = equals === -1 ? option : option.slice(0, equals);
+    const attached = equals === -1 ? null : option.slice(equals + 1);
+    const owner = this.#findOwner(name, findOption);
+    if (owner !== null) {
+      this.#extensionOption(owner.use, owner.option, negated, attached);
+      return;
+    }
+    const letter = LONG_GLOBALS.get(name) ?? abbreviatedGlobal(name);
+    if (letter !== undefined) {
+      this.#at += 1;
+      this.#global(letter, negated, attached);
+      return;
+    }
+    const implied = this.#protocolNegated ? undefined : protocolMatch(this.#protocolNumber, this.#family);
+    if (this.#protocol !== null && implied !== undefined && !this.#matches.some(({ spec }) => spec === implied)) {
+      const impliedOption = findOption(implied, name) ?? findOptionByPrefix(implied, name);
+      if (impliedOption !== undefined) {
+        this.#extensionOption(this.#open(implied.name, implied), impliedOption, negated, attached);
+        return;
+      }
+    }
+    const byPrefix = this.#findOwner(name, findOptionByPrefix);
+    if (byPrefix !== null) this.#extensionOption(byPrefix.use, byPrefix.option, negated, attached);
+    else this.#unknownOption(option, negated);
+  }
+
+  #findOwner(
+    name: string,
+    find: (extension: ExtensionSpec, name: string) => OptionSpec | undefined,
+  ): { use: Building; option: OptionSpec } | null {
+    const target = this.#target;
+    if (target?.spec) {
+      const option = find(target.spec, name);
+      if (option !== undefined) return { use: target, option };
+    }
+    for (let index = this.#matches.length - 1; index >= 0; index -= 1) {
+      const use = this.#matches[index] as Building;
+      const option = use.spec === null ? undefined : find(use.spec, name);
+      if (option !== undefined) return { use, option };
+    }
+    return null;
+  }
+
+  #extensionOption(use: Building, spec: OptionSpec, negated: boolean, attached: string | null): void {
+    const { values, quoted, starts } = this.#tokens;
+    const optionAt = this.#at;
+    this.#at += 1;
+    let not = negated;
+    const takesValue = spec.negatable && spec.grammars.length > 0;
+    if (attached === null && takesValue && values[this.#at] === '!' && quoted[this.#at] === false) {
+      not = true;
+      this.#at += 1;
+    }
+    const read: string[] = [];
+    let understood = !not || spec.negatable;
+    if (!understood) this.#odd('IPT_UNEXPECTED_NEGATION', optionAt, `${spec.name} cannot be negated`);
+    for (const [index, grammar] of spec.grammars.entries()) {
+      let value: string | undefined;
+      if (index === 0 && attached !== null) value = attached;
+      else if (this.#at < values.length && !(spec.optional && this.#startsOption())) {
+        value = values[this.#at];
+        this.#at += 1;
+      }
+      if (value === undefined) {
+        if (!spec.optional) {
+          understood = false;
+          this.#odd('IPT_MISSING_ARGUMENT', optionAt, `${spec.name} needs ${grammar.kind}`);
+        }
+        break;
+      }
+      const canonical = grammar.canonical(value, this.#family);
+      if (canonical === null) {
+        understood = false;
+        this.#odd('IPT_UNREADABLE_VALUE', starts.length > 0 ? this.#at - 1 : 0, `${spec.name} wants ${grammar.kind}`);
+      }
+      read.push(canonical ?? value);
+    }
+    use.options.push({ name: spec.name, negated: not, values: read, spec, understood });
+    if (!understood) use.understood = false;
+    this.#last = use;
+  }
+
+  #startsOption(): boolean {
+    const token = this.#tokens.values[this.#at] as string;
+    return this.#tokens.quoted[this.#at] === false && (token === '!' || /^-[-A-Za-z]/.test(token));
+  }
+
+  #unknownOption(option: string, negated: boolean): void {
+    this.#odd('IPT_UNKNOWN_OPTION', this.#at, 'an option that no match or target of this rule has');
+    this.#at += 1;
+    const values: string[] = [];
+    while (this.#at < this.#tokens.values.length && !this.#startsOption()) {
+      values.push(this.#tokens.values[this.#at] as string);
+      this.#at += 1;
+    }
+    if (this.#last === null) {
+      this.#stray.push(...(negated ? ['!'] : []), option, ...values);
+      return;
+    }
+    this.#last.options.push({ name: option, negated, values, spec: null, understood: false });
+    this.#last.understood = false;
+  }
+
+  #open(name: string, spec: ExtensionSpec | null): Building {
+    const use: Building = { name, spec, options: [], understood: spec !== null };
+    this.#matches.push(use);
+    this.#last = use;
+    return use;
+  }
+
+  #global(letter: string, negatedBefore: boolean, attached: string | null): void {
+    let negated = negatedBefore;
+    const { values, quoted } = this.#tokens;
+    const optionAt = this.#at - 1;
+    if (letter === 'f') {
+      this.#fragment = true;
+      this.#fragmentNegated = negated;
+      return;
+    }
+    if (letter === '4' || letter === '6') {
+      this.#onlyFamily = letter === '4' ? 'ipv4' : 'ipv6';
+      return;
+    }
+    if (attached === null && 'sdiop'.includes(letter) && values[this.#at] === '!' && quoted[this.#at] === false) {
+      negated = true;
+      this.#at += 1;
+    }
+    const value = attached ?? values[this.#at];
+    if (value === undefined) {
+      this.#odd('IPT_MISSING_ARGUMENT', optionAt, 'the line ends after an option that needs an argument');
+      this.#stray.push(...(negated ? ['!'] : []), values[optionAt] as string);
+      return;
+    }
+    if (attached === null) this.#at += 1;
+    switch (letter) {
+      case 'A':
+      case 't':
+        return;
+      case 'I':
+        if (/^[0-9]+$/.test(values[this.#at] ?? '')) this.#at += 1;
+        return;
+      case 'c':
+        this.#readCounters(value);
+        return;
+      case 'p':
+        this.#readProtocol(value, negated);
+        return;
+      case 's':
+        this.#source = this.#readNetworks(value, negated);
+        this.#sourceNegated = negated;
+        return;
+      case 'd':
+        this.#destination = this.#readNetworks(value, negated);
+        this.#destinationNegated = negated;
+        return;
+      case 'i':
+        this.#inInterface = value === '+' && !negated ? null : value;
+        this.#inInterfaceNegated = negated;
+        return;
+      case 'o':
+        this.#outInterface = value === '+' && !negated ? null : value;
+        this.#outInterfaceNegated = negated;
+        return;
+      case 'm':
+        this.#openMatch(value);
+        return;
+      default:
+        this.#openTarget(letter, value);
+    }
+  }
+
+  #openMatch(name: string): void {
+    const spec = findMatch(name, this.#family) ?? null;
+    if (spec === null) this.#odd('IPT_UNKNOWN_MATCH', this.#at - 1, 'a match that is not in the table');
+    this.#open(name === 'udplite' ? name : (spec?.name ?? name), spec);
+  }
+
+  #openTarget(letter: string, name: string): void {
+    const spec = letter === 'g' ? null : (findTarget(name, this.#family) ?? null);
+    if (this.#target !== null) {
+      this.#odd('IPT_STRAY_ARGUMENT', this.#at - 1, 'a second target');
+      this.#stray.push(`-${letter}`, name);
+      return;
+    }
+    this.#goto = letter === 'g';
+    this.#target = { name, spec, options: [], understood: true };
+    this.#last = this.#target;
+  }
+
+  #readProtocol(value: string, negated: boolean): void {
+    const canonical = protocolGrammar.canonical(value, this.#family);
+    if (canonical === null) this.#odd('IPT_UNREADABLE_VALUE', this.#at - 1, '-p wants a protocol');
+    this.#protocolNumber = readUnsigned(value, 255) ?? protocolNumber(value) ?? -1;
+    this.#protocol = canonical === 'all' && !negated ? null : (canonical ?? value);
+    this.#protocolNegated = negated;
+  }
+
+  #readNetworks(value: string, negated: boolean): string | null {
+    const everything = this.#family === 'ipv4' ? '0.0.0.0/0' : '::/0';
+    const read = value.includes(',')
+      ? value.split(',').map((part) => canonicalNetwork(part, this.#family))
+      : [canonicalNetwork(value, this.#family)];
+    if (read.includes(null)) {
+      this.#odd('IPT_UNREADABLE_VALUE', this.#at - 1, `not an ${this.#family === 'ipv4' ? 'IPv4' : 'IPv6'} address`);
+      return value;
+    }
+    const canonical = read.join(',');
+    return canonical === everything && !negated ? null : canonical;
+  }
+
+  #readCounters(value: string): void {
+    const { values } = this.#tokens;
+    const both = /^([0-9]+),([0-9]+)$/.exec(value);
+    if (both !== null) {
+      this.#counters = [both[1] as string, both[2] as string];
+    } else if (/^[0-9]+$/.test(value) && /^[0-9]+$/.test(values[this.#at] ?? '')) {
+      this.#counters = [value, values[this.#at] as string];
+      this.#at += 1;
+    } else {
+      this.#odd('IPT_UNREADABLE_VALUE', this.#at - 1, '-c wants packets and bytes');
+      this.#stray.push('-c', value);
+    }
+  }
+}
+
+const LONG_GLOBALS: ReadonlyMap<string, string> = new Map([
+  ['--append', 'A'],
+  ['--insert', 'I'],
+  ['--table', 't'],
+  ['--protocol', 'p'],
+  ['--proto', 'p'],
+  ['--source', 's'],
+  ['--src', 's'],
+  ['--destination', 'd'],
+  ['--dst', 'd'],
+  ['--in-interface', 'i'],
+  ['--out-interface', 'o'],
+  ['--jump', 'j'],
+  ['--goto', 'g'],
+  ['--match', 'm'],
+  ['--fragment', 'f'],
+  ['--fragments', 'f'],
+  ['--set-counters', 'c'],
+  ['--ipv4', '4'],
+  ['--ipv6', '6'],
+]);
+
+function abbreviatedGlobal(name: string): string | undefined {
+  if (name.length < 4) return undefined;
+  const letters = new Set<string>();
+  for (const [long, letter] of LONG_GLOBALS) if (long.startsWith(name)) letters.add(letter);
+  return letters.size === 1 ? [...letters][0] : undefined;
+}
+
+/** Puts an understood extension's options into the form that iptables-save prints. */
+function finish(use: Building, family: Family): ExtensionUse {
+  const { spec } = use;
+  if (spec === null || !use.understood) return use;
+  let options = use.options;
+  if (spec.sorted && options.length > 1 && !isSorted(options, spec)) {
+    options = options
+      .map((option, index) => ({ option, index, order: spec.options.indexOf(option.spec as OptionSpec) }))
+      .sort((a, b) => a.order - b.order || a.index - b.index)
+      .map(({ option }) => option);
+  }
+  for (const option of spec.options) {
+    if (option.statedDefault !== null && spec.rewrite === null && !options.some(({ name }) => name === option.name)) {
+      const added = {
+        name: option.name,
+        negated: false,
+        values: [option.statedDefault],
+        spec: option,
+        understood: true,
+      };
+      options = [added, ...options];
+    }
+  }
+  if (spec.rewrite !== null) options = spec.rewrite(options, family);
+  if (options.some(isSilent)) options = options.filter((option) => !isSilent(option));
+  return { name: use.name, spec, options, understood: true };
+}
+
+function isSilent(option: RuleOption): boolean {
+  const silent = option.spec?.silentDefault ?? null;
+  return silent !== null && !option.negated && option.values[0] === silent;
+}
+
+function isSorted(options: readonly RuleOption[], spec: ExtensionSpec): boolean {
+  let before = -1;
+  for (const option of options) {
+    const order = spec.options.indexOf(option.spec as OptionSpec);
+    if (order < before) return false;
+    before = order;
+  }
+  return true;
+}

@@ -1,0 +1,90 @@
+/** The arguments of one line, with where each began (0-based, in the text given) and whether it was quoted. */
+export interface Tokens {
+  readonly values: string[];
+  readonly starts: number[];
+  readonly quoted: boolean[];
+}
+
+const TAB = 9;
+const CARRIAGE_RETURN = 13;
+const SPACE = 32;
+const QUOTE = 34;
+const BACKSLASH = 92;
+
+/**
+ * Splits a line as iptables-restore does: blanks separate, a double quote opens a string that runs to the next bare
+ * double quote and ends the argument there, and inside it a backslash makes the next character literal. Outside of
+ * quotes a backslash and a single quote are ordinary characters.
+ *
+ * @returns  the arguments, and in `open` the position of a quote that is never closed (-1: none); what follows it is
+ *           one argument, so nothing is lost
+ * Source:   add_param_to_argv() of iptables, and `iptables-restore` itself on the lines of test/core/iptables
+ */
+export function tokenize(line: string, start = 0, end = line.length): Tokens & { readonly open: number } {
+  const values: string[] = [];
+  const starts: number[] = [];
+  const quoted: boolean[] = [];
+  let open = -1;
+  let at = start;
+  while (at < end) {
+    let code = line.charCodeAt(at);
+    if (code === SPACE || code === TAB || code === CARRIAGE_RETURN) {
+      at += 1;
+      continue;
+    }
+    const from = at;
+    while (code !== SPACE && code !== TAB && code !== QUOTE && code !== CARRIAGE_RETURN) {
+      at += 1;
+      if (at >= end) break;
+      code = line.charCodeAt(at);
+    }
+    if (at >= end || code !== QUOTE) {
+      values.push(line.slice(from, at));
+      starts.push(from);
+      quoted.push(false);
+      continue;
+    }
+    let value = line.slice(from, at);
+    const quote = at;
+    at += 1;
+    let run = at;
+    let closed = false;
+    while (at < end) {
+      code = line.charCodeAt(at);
+      if (code === QUOTE) {
+        closed = true;
+        break;
+      }
+      if (code === BACKSLASH && at + 1 < end) {
+        value += line.slice(run, at);
+        at += 1;
+        run = at;
+      }
+      at += 1;
+    }
+    value += line.slice(run, at);
+    at += 1;
+    if (!closed) open = quote;
+    values.push(value);
+    starts.push(from);
+    quoted.push(true);
+  }
+  return { values, starts, quoted, open };
+}
+
+const BARE = /^[-_A-Za-z0-9]+$/;
+
+/** A string as the tools save it: bare while it is only letters, digits, `-` and `_`, else quoted and escaped. */
+export function quoteString(value: string): string {
+  return BARE.test(value) ? value : `"${value.replace(/["\\']/g, '\\$&')}"`;
+}
+
+/** A string of the string match: always quoted, with only `"` and `\` escaped. */
+export function quotePattern(value: string): string {
+  return `"${value.replace(/["\\]/g, '\\$&')}"`;
+}
+
+/** Any other argument: bare, unless it would not be read back as one argument. */
+export function quoteArgument(value: string): string {
+  return value === '' || /[\s"]/.test(value) ? `"${value.replace(/["\\]/g, '\\$&')}"` : value;
+}
