@@ -7,7 +7,7 @@ import { startReplayedFirewalls } from './replayed-firewalls.ts';
 /** The demo fleet while it runs: VMs for the simulator to list, and shells on them that see their firewalls. */
 export interface Fleet {
   readonly mode: 'kernel' | 'replay';
-  /** Why it is this mode, for people: `root with iptables, nft, ipset and ip`, `replayed recordings: not root`. */
+  /** Why it is this mode, for people: `root with iptables, nft, ipset and ip netns`, `not root`, `asked for`. */
   readonly modeReason: string;
   readonly vms: readonly FleetVm[];
   /** For the simulator's option of that name. Windows answers with nothing. */

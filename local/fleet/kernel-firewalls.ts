@@ -1,7 +1,6 @@
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FirewallDefinition, FleetVm, RuleSource } from './demo-fleet.ts';
-import { guidOf } from './demo-fleet.ts';
 import type { Firewalls } from './fleet.ts';
 import type { FleetChange } from './fleet-changes.ts';
 import { kubeProxyRules } from './kube-services.ts';
@@ -12,7 +11,8 @@ import { newRunName } from './run-identity.ts';
 import { runScript } from './run-script.ts';
 import { runTool } from './run-tool.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
-import { findTool, makeCommonTools, makeKernelTools } from './tools.ts';
+import { findTool, makeCommonPath, makeKernelTools } from './tools.ts';
+import { makeVmRoot, vmEnvironment } from './vm-root.ts';
 
 const NEEDED_TOOLS = ['ip', 'unshare', 'nft', 'ipset', 'xtables-legacy-multi', 'xtables-nft-multi'];
 
@@ -57,14 +57,15 @@ export async function startKernelFirewalls(vms: readonly FleetVm[]): Promise<Fir
     forgetEnd();
     cleanUp();
   };
+  let commonPath: string;
   try {
-    makeCommonTools(join(scratch.path, 'tools'));
+    commonPath = makeCommonPath(join(scratch.path, 'tools'));
     await Promise.all(
       vms.map(async ({ name, firewall }) => {
         const namespace = namespaces.get(name);
         if (firewall === null || namespace === undefined) return;
         makeKernelTools(join(scratch.path, name, 'tools'), firewall);
-        makeKernelRoot(join(scratch.path, name, 'root'), name, firewall);
+        makeVmRoot(join(scratch.path, name, 'root'), name, firewall, MACHINE_LINKS);
         await makeNamespace(namespace);
         await loadFirewall(namespace, name, firewall);
       }),
@@ -83,7 +84,7 @@ export async function startKernelFirewalls(vms: readonly FleetVm[]): Promise<Fir
       runScript(
         {
           command: [...shellIn(namespaceOf(vm.name)), NAMED_SHELL, vm.name],
-          environment: vmEnvironment(scratch.path, vm.name),
+          environment: vmEnvironment(join(scratch.path, vm.name), commonPath),
         },
         lines,
         signal,
@@ -93,31 +94,18 @@ export async function startKernelFirewalls(vms: readonly FleetVm[]): Promise<Fir
   };
 }
 
+/** /proc/net leads to the namespace of whoever reads it; where the machine lacks one of these, so does the VM. */
+const MACHINE_LINKS: ReadonlyMap<string, string> = new Map([
+  ...['net', 'modules', 'kallsyms'].map((name): [string, string] => [`proc/${name}`, `/proc/${name}`]),
+  ['sys', '/sys'],
+  ['lib', '/lib'],
+]);
+
 /** The shell that reads the script has a host name of its own; `$0` is the VM's name. */
 const NAMED_SHELL = 'printf %s "$0" >/proc/sys/kernel/hostname && exec sh -s';
 
 function shellIn(namespace: string): [string, ...string[]] {
   return ['ip', 'netns', 'exec', namespace, 'unshare', '--uts', 'sh', '-c'];
-}
-
-/** Where a fleet's scratch directory keeps what a VM's shell is pointed at. */
-export function vmEnvironment(scratch: string, vmName: string): Record<string, string> {
-  return {
-    PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
-    NFI_PATH: `${join(scratch, vmName, 'tools')}:${join(scratch, 'tools')}`,
-    NFI_ROOT: join(scratch, vmName, 'root'),
-  };
-}
-
-function makeKernelRoot(root: string, vmName: string, { osRelease }: FirewallDefinition): void {
-  mkdirSync(join(root, 'etc'), { recursive: true });
-  mkdirSync(join(root, 'proc', 'sys', 'kernel', 'random'), { recursive: true });
-  const { id, versionId, prettyName } = osRelease;
-  writeFileSync(join(root, 'etc', 'os-release'), `PRETTY_NAME="${prettyName}"\nVERSION_ID="${versionId}"\nID=${id}\n`);
-  writeFileSync(join(root, 'proc', 'sys', 'kernel', 'random', 'boot_id'), `${guidOf(`boot of ${vmName}`)}\n`);
-  // /proc/net leads to the namespace of whoever reads it; where the machine lacks one of these, so does the VM.
-  for (const name of ['net', 'modules', 'kallsyms']) symlinkSync(`/proc/${name}`, join(root, 'proc', name));
-  for (const name of ['sys', 'lib']) symlinkSync(`/${name}`, join(root, name));
 }
 
 async function loadFirewall(namespace: string, vmName: string, firewall: FirewallDefinition): Promise<void> {

@@ -9,6 +9,13 @@ export interface ScriptHost {
   readonly command: readonly [string, ...string[]];
   /** The whole environment: nothing is inherited. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Whom to run as, where it is not this process's own user. */
+  readonly user?: ScriptUser;
+}
+
+export interface ScriptUser {
+  readonly uid: number;
+  readonly gid: number;
 }
 
 /**
@@ -20,7 +27,7 @@ export interface ScriptHost {
 export function runScript(host: ScriptHost, lines: readonly string[], signal?: AbortSignal): Promise<ScriptResult> {
   const [program, ...args] = host.command;
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd: '/', env: { ...host.environment }, detached: true });
+    const child = spawn(program, args, { cwd: '/', env: { ...host.environment }, detached: true, ...host.user });
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
     let bytes = 0;

@@ -1,11 +1,21 @@
-import { accessSync, chmodSync, constants, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
 import type { FirewallDefinition } from './demo-fleet.ts';
 
 const TOOL_DIRECTORIES = ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/sbin', '/usr/local/bin'];
 
-/** Tools whose presence differs between VMs, or whose answers do; none of them is in the common directory. */
-const FIREWALL_TOOL = /^(?:(?:ip6?|eb|arp)tables|xtables|nft|ipset|update-alternatives|firewall-cmd|ufw|conntrack)/;
+/** Tools whose presence differs between VMs. update-alternatives is not one: every VM has its own, before this machine's. */
+const FIREWALL_TOOL = /^(?:(?:ip6?|eb|arp)tables(?:-legacy|-nft)?(?:-save|-restore)?|nft|ipset)$/;
 
 /** Absolute path of a program of this machine, or undefined. */
 export function findTool(name: string): string | undefined {
@@ -22,27 +32,30 @@ function isExecutable(path: string): boolean {
 }
 
 /**
- * Fills a directory with links to every program of this machine that is not about firewalls. Together with a VM's own
- * tools it makes a PATH on which a tool the VM lacks is really absent, although the machine has it.
+ * The PATH of this machine's ordinary tools, without those about firewalls. Behind a VM's own tools it makes a PATH on
+ * which a tool that the VM lacks is really absent, although the machine has it.
+ *
+ * A directory without firewall tools is on it as it is. Where they share one with the ordinary tools (some systems keep
+ * `sbin` and `bin` in one place), the others are linked to from `links`; an `sbin` of its own is left out.
  */
-export function makeCommonTools(directory: string): void {
-  mkdirSync(directory, { recursive: true });
+export function makeCommonPath(links: string): string {
+  mkdirSync(links, { recursive: true });
+  const path = [links];
   const linked = new Set<string>();
-  for (const from of TOOL_DIRECTORIES) {
-    for (const name of listNames(from)) {
+  for (const directory of new Set(TOOL_DIRECTORIES.filter(existsSync).map((each) => realpathSync(each)))) {
+    const names = readdirSync(directory);
+    if (basename(directory) === 'sbin') continue;
+    if (!names.some((name) => FIREWALL_TOOL.test(name))) {
+      path.push(directory);
+      continue;
+    }
+    for (const name of names) {
       if (linked.has(name) || FIREWALL_TOOL.test(name)) continue;
-      symlinkSync(join(from, name), join(directory, name));
+      symlinkSync(join(directory, name), join(links, name));
       linked.add(name);
     }
   }
-}
-
-function listNames(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return []; // not every system has all six
-  }
+  return path.join(':');
 }
 
 /** The names a VM's firewall tools go by, each with the program that answers to it. */
@@ -60,6 +73,12 @@ export function firewallTools(firewall: FirewallDefinition): ReadonlyMap<string,
   if (firewall.nft) tools.set('nft', 'nft');
   if (firewall.ipset) tools.set('ipset', 'ipset');
   return tools;
+}
+
+/** What is recorded and replayed of a VM: its firewall tools, and what tells one machine from another. */
+export function recordedTools(firewall: FirewallDefinition): ReadonlyMap<string, string> {
+  const others = ['update-alternatives', 'uname', 'id'];
+  return new Map([...firewallTools(firewall), ...others.map((name): [string, string] => [name, name])]);
 }
 
 /**

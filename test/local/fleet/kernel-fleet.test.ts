@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type Fleet, startFleet } from '../../../local/fleet/fleet.ts';
 import { fleetFiles } from '../../../local/fleet/repository-root.ts';
@@ -172,8 +172,10 @@ describe('the fleet in kernel mode', { skip }, () => {
 });
 
 describe('a fleet whose process ends', { skip }, () => {
+  // Beside this file: the sources when it is run from them, and what they were compiled to when that is run.
+  const fleetModule = new URL(`../../../local/fleet/fleet${extname(import.meta.filename)}`, import.meta.url).href;
   const program = `
-    import { startFleet } from ${JSON.stringify(new URL('../../../local/fleet/fleet.ts', import.meta.url).href.replace(/\.ts$/, import.meta.filename.slice(-3)))};
+    import { startFleet } from ${JSON.stringify(fleetModule)};
     await startFleet({ mode: 'kernel' });
     console.log('started');
     setInterval(() => undefined, 1000);
