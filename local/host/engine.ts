@@ -198,7 +198,7 @@ export class DurableEngine {
         isKnown: this.#options.isKnown,
       });
     } catch (error) {
-      answer = { isDone: false, actions: [] };
+      answer = { isDone: false, actions: [], customStatus: instance.customStatus };
       decision = { scheduled: [], outcome: { kind: 'failed', reason: errorText(error) } };
     }
     // Terminated or purged while the orchestrator ran: its answer counts for nothing.

@@ -3,9 +3,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { applyLocalSettings, type HostSettings, loadApp, readHostSettings, replaceSettings } from './app.ts';
 import { clientBindingText } from './client-binding.ts';
 import { type Clock, ManualClock, systemClock } from './clock.ts';
+import { lockDirectory } from './directory-lock.ts';
 import { answerFromError, type OrchestratorAnswer } from './durable-protocol.ts';
 import { DurableEngine } from './engine.ts';
 import { describeFunction, type FunctionSummary } from './function-summary.ts';
@@ -77,26 +79,44 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
   const ready = new Promise<Router | null>((resolve) => {
     becomeReady = resolve;
   });
+  const requests = new OpenRequests();
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    void serve(request, response, ready, log);
+    requests.add(serve(request, response, ready, log));
   });
   const port = await listen(server, options.port ?? 0);
+  const close = (): void => {
+    server.close();
+    server.closeAllConnections();
+  };
   try {
     const host = await load(options, port, keys, log);
     becomeReady(host.handle);
-    return {
-      url: host.origin,
-      port,
-      keys,
-      functions: host.functions,
-      settle: host.settle,
-      stop: () => host.stop(server),
+    const stop = async (): Promise<void> => {
+      await host.stop(requests);
+      close();
     };
+    return { url: host.origin, port, keys, functions: host.functions, settle: host.settle, stop };
   } catch (error) {
     becomeReady(null);
-    server.close();
-    server.closeAllConnections();
+    close();
     throw error;
+  }
+}
+
+/** The requests that are being answered, so that stopping can wait for them. */
+class OpenRequests {
+  readonly #open = new Set<Promise<void>>();
+
+  add(answered: Promise<void>): void {
+    this.#open.add(answered);
+    void answered.finally(() => this.#open.delete(answered));
+  }
+
+  async whenNone(graceMs: number): Promise<void> {
+    const timeout = new AbortController();
+    const grace = setTimeout(graceMs, undefined, { signal: timeout.signal }).catch(() => {}); // Aborted: all are answered.
+    await Promise.race([Promise.all(this.#open), grace]);
+    timeout.abort();
   }
 }
 
@@ -105,7 +125,7 @@ interface LoadedHost {
   functions: FunctionSummary[];
   handle: Router;
   settle: (untilMs?: number) => Promise<void>;
-  stop: (server: Server) => Promise<void>;
+  stop: (requests: OpenRequests) => Promise<void>;
 }
 
 async function load(options: FunctionsHostOptions, port: number, keys: HostKeys, log: Log): Promise<LoadedHost> {
@@ -120,6 +140,7 @@ async function load(options: FunctionsHostOptions, port: number, keys: HostKeys,
   await loadApp(options.appDirectory, core);
   if (options.strict ?? true) forbidTaskReuse(join(resolve(options.appDirectory), 'package.json'));
 
+  const unlock = options.stateDirectory === undefined ? () => {} : await lockDirectory(options.stateDirectory);
   const journal = new Journal(options.stateDirectory ?? null);
   const clock = options.clock ?? systemClock({ timeScale: options.timeScale ?? 1, notBeforeMs: latestMs(journal) });
   // The SDK's own calls carry no key, so their path is a secret.
@@ -147,13 +168,13 @@ async function load(options: FunctionsHostOptions, port: number, keys: HostKeys,
       do await engine.whenIdle();
       while (clock instanceof ManualClock && clock.advanceToNext(untilMs));
     },
-    async stop(server) {
-      server.close();
+    async stop(requests) {
+      const graceMs = options.stopGraceMs ?? 5000;
       timers.stop();
-      await engine.stop(options.stopGraceMs ?? 5000);
+      await Promise.all([engine.stop(graceMs), requests.whenNone(graceMs)]);
       await core.runHooks('appTerminate', { hookData: {}, appHookData: core.appHookData });
       journal.close();
-      server.closeAllConnections();
+      unlock();
     },
   };
 }
@@ -259,7 +280,7 @@ const servedTriggers = new Set([
 
 function warnIfNotServed(fn: RegisteredFunction, log: Log): void {
   if (servedTriggers.has(fn.trigger.type)) return;
-  const message = `${fn.name}: the embedded host has no listener for ${fn.trigger.type}; run it through /admin/functions/${fn.name}`;
+  const message = `${fn.name}: the embedded host has no listener for ${fn.trigger.type}`;
   log({ level: 'warning', category: 'host', message, functionName: fn.name });
 }
 
