@@ -19,7 +19,7 @@ export LC_ALL PATH
 unset GZIP IFS
 
 script_version=1
-output_bytes_max=3800
+# With the header and the end marker at their longest, 3,800 bytes: Run Command keeps the last 4,096 of an output.
 slice_data_bytes=3300
 stderr_bytes_max=2000
 command_seconds_max=25
