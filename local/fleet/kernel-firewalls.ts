@@ -41,7 +41,7 @@ export async function kernelUnavailableReason(): Promise<string | undefined> {
  * One network namespace per Linux VM, its rules loaded by the real tools.
  *
  * A VM's shell sees its own set of tools (NFI_PATH: links to the real programs, with the VM's own default of `iptables`)
- * and its own os-release and boot id (NFI_ROOT: those two files, and links to this machine's /proc, /sys and /lib).
+ * and its own release, boot id and modules (NFI_ROOT, see `makeVmRoot`); /proc/net there is its namespace's.
  */
 export async function startKernelFirewalls(vms: readonly FleetVm[]): Promise<Firewalls> {
   deleteNamespaces(await leftOverNamespaces());
@@ -65,7 +65,8 @@ export async function startKernelFirewalls(vms: readonly FleetVm[]): Promise<Fir
         const namespace = namespaces.get(name);
         if (firewall === null || namespace === undefined) return;
         makeKernelTools(join(scratch.path, name, 'tools'), firewall);
-        makeVmRoot(join(scratch.path, name, 'root'), name, firewall, MACHINE_LINKS);
+        // /proc/net leads to the namespace of whoever reads it.
+        makeVmRoot(join(scratch.path, name, 'root'), name, firewall, '/proc/net');
         await makeNamespace(namespace);
         await loadFirewall(namespace, name, firewall);
       }),
@@ -93,13 +94,6 @@ export async function startKernelFirewalls(vms: readonly FleetVm[]): Promise<Fir
     stop,
   };
 }
-
-/** /proc/net leads to the namespace of whoever reads it; where the machine lacks one of these, so does the VM. */
-const MACHINE_LINKS: ReadonlyMap<string, string> = new Map([
-  ...['net', 'modules', 'kallsyms'].map((name): [string, string] => [`proc/${name}`, `/proc/${name}`]),
-  ['sys', '/sys'],
-  ['lib', '/lib'],
-]);
 
 /** The shell that reads the script has a host name of its own; `$0` is the VM's name. */
 const NAMED_SHELL = 'printf %s "$0" >/proc/sys/kernel/hostname && exec sh -s';

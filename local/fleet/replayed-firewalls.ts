@@ -54,7 +54,7 @@ export async function startReplayedFirewalls(vms: readonly FleetVm[]): Promise<F
 function layOutVm(directory: string, vmName: string, firewall: FirewallDefinition): void {
   switchState(directory, vmName, BASELINE_STATE);
   makeShimTools(directory, firewall, 'replay.sh');
-  makeVmRoot(join(directory, 'root'), vmName, firewall, new Map([['proc/net', join(directory, 'recording', 'net')]]));
+  makeVmRoot(join(directory, 'root'), vmName, firewall, join(directory, 'recording', 'net'));
 }
 
 function switchState(directory: string, vmName: string, state: string): void {

@@ -43,12 +43,12 @@ function splitSections(payload: Buffer): Map<string, PayloadSection> {
   return sections;
 }
 
-/** What may differ between two machines and two moments although the firewalls are the same. */
-const OF_THE_MACHINE = new Set(['kernel', 'subsystems', 'probe']);
-
-/** A payload's sections as text without moving parts: counters, dates, hash seeds and the order they give elements. */
+/**
+ * A payload's sections as text without what differs between machines and moments although the firewalls are the same:
+ * the kernel's version, counters, dates, hash seeds and the order they give elements.
+ */
 export function settledText(sections: ReadonlyMap<string, PayloadSection>): string {
-  const kept = [...sections].filter(([name]) => !OF_THE_MACHINE.has(name));
+  const kept = [...sections].filter(([name]) => name !== 'kernel');
   return kept.map(([name, { status, content }]) => `${name} ${status}\n${settle(name, content)}`).join('\n');
 }
 
