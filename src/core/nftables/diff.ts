@@ -21,11 +21,15 @@ import { canonicalType, compareVersions, sameTypeAcrossVersions } from './versio
 export function diffRulesets(baseline: NftRuleset, current: NftRuleset, options: DiffOptions = {}): NftDiff {
   const changes: NftChange[] = [];
   const age = compareVersions(baseline.version, current.version);
-  const listRecreated = options.recreated ?? true;
+  const context = {
+    age,
+    listRecreated: options.recreated ?? true,
+    allReloaded: allTablesReloaded(baseline, current),
+  };
   for (const [key, before] of baseline.tables) {
     const after = current.tables.get(key);
     if (after === undefined) changes.push({ kind: 'table_removed', table: before });
-    else diffTable(before, after, age, listRecreated, changes);
+    else diffTable(before, after, context, changes);
   }
   for (const [key, table] of current.tables) {
     if (!baseline.tables.has(key)) changes.push({ kind: 'table_added', table });
@@ -34,9 +38,19 @@ export function diffRulesets(baseline: NftRuleset, current: NftRuleset, options:
   return { changes };
 }
 
-function diffTable(before: NftTable, after: NftTable, age: number, listRecreated: boolean, changes: NftChange[]): void {
+interface DiffContext {
+  /** Below 0 where the baseline was listed by the older nft, 0 by the same one. */
+  readonly age: number;
+  readonly listRecreated: boolean;
+  /** Every table has a new handle: the whole ruleset was loaded again. */
+  readonly allReloaded: boolean;
+}
+
+function diffTable(before: NftTable, after: NftTable, diff: DiffContext, changes: NftChange[]): void {
+  const { age, listRecreated } = diff;
   const table = before.key;
-  const attributes = diffAttributes(tableAttributes(before), tableAttributes(after), []);
+  const late = lateAttributes(before.raw, after.raw, age, TABLE_LATE);
+  const attributes = diffAttributes(tableAttributes(before), tableAttributes(after), late);
   if (attributes.length > 0) changes.push({ kind: 'table_changed', table, attributes, before, after });
 
   const reloaded = wasReloaded(before, after);
@@ -46,7 +60,12 @@ function diffTable(before: NftTable, after: NftTable, age: number, listRecreated
       changes.push({ kind: 'chain_removed', table, chain });
       continue;
     }
-    const chainAttributes = diffChain(chain, chainAfter, age, reloaded);
+    const chainAttributes = diffChain(
+      chain,
+      chainAfter,
+      age,
+      remade(before, after, chain, chainAfter, reloaded || diff.allReloaded),
+    );
     if (chainAttributes.length > 0) {
       changes.push({ kind: 'chain_changed', table, attributes: chainAttributes, before: chain, after: chainAfter });
     }
@@ -77,20 +96,31 @@ const TABLE_PLACE: ReadonlySet<string> = new Set(['family', 'name', 'handle']);
 const CHAIN_PLACE: ReadonlySet<string> = new Set(['family', 'table', 'name', 'handle']);
 
 /** Attributes that listings of older versions leave out, though the kernel has them. */
+const TABLE_LATE = ['comment'];
 const CHAIN_LATE = ['dev', 'comment'];
 const SET_LATE = ['auto-merge', 'comment', 'size'];
 
-function diffChain(before: NftChain, after: NftChain, age: number, reloaded: boolean): AttributeChange[] {
+function diffChain(before: NftChain, after: NftChain, age: number, isRemade: boolean): AttributeChange[] {
   const late = lateAttributes(before.raw, after.raw, age, CHAIN_LATE);
   const attributes = diffAttributes(chainAttributes(before), chainAttributes(after), late);
   const hidesDevices = before.devices.length === 0 && after.devices.length === 0;
   const takesDevices = after.hook === 'ingress' || after.hook === 'egress';
-  if (hidesDevices && takesDevices && !reloaded && before.handle !== null && after.handle !== null) {
-    if (before.handle !== after.handle) {
-      attributes.push({ name: 'recreated', before: before.handle, after: after.handle });
-    }
+  if (isRemade && hidesDevices && takesDevices) {
+    attributes.push({ name: 'recreated', before: before.handle ?? 0, after: after.handle ?? 0 });
   }
   return attributes;
+}
+
+/** Whether a chain, or its table, was deleted and made again while the rest of the ruleset stayed. */
+function remade(before: NftTable, after: NftTable, chain: NftChain, chainAfter: NftChain, reloaded: boolean): boolean {
+  if (reloaded) return false;
+  const differ = (a: number | null, b: number | null): boolean => a !== null && b !== null && a !== b;
+  return differ(before.handle, after.handle) || differ(chain.handle, chainAfter.handle);
+}
+
+function allTablesReloaded(baseline: NftRuleset, current: NftRuleset): boolean {
+  if (baseline.tables.size < 2) return false;
+  return [...baseline.tables].every(([key, table]) => table.handle !== current.tables.get(key)?.handle);
 }
 
 function chainAttributes(chain: NftChain): Map<string, Json> {

@@ -3,7 +3,7 @@ import type { NftChain, NftRuleset, NftTable } from './model.ts';
 /** The base chains iptables-nft makes in each of its tables: hook, type and priority are fixed. */
 const IPTABLES_CHAINS: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map([
   ['filter', chains('filter', 0, ['INPUT', 'FORWARD', 'OUTPUT'])],
-  ['security', chains('filter', 50, ['INPUT', 'FORWARD', 'OUTPUT'])],
+  ['security', chains('filter', 150, ['INPUT', 'FORWARD', 'OUTPUT'])],
   ['raw', chains('filter', -300, ['PREROUTING', 'OUTPUT'])],
   [
     'mangle',

@@ -8,10 +8,25 @@ import { type NftStatement, typeExpression, typeStatement } from './typed.ts';
 /**
  * A rule in one line, as `nft list ruleset` prints it, comment included. For people: names and comments are as they are
  * in the kernel, so a terminal wants the result through `printable`.
+ *
+ * @param options  `stateless`: without what counters, quotas and timers stand at, as `nft --stateless` prints
  */
-export function printRuleText(rule: NftRule): string {
-  const statements = rule.expr.map((statement) => printStatement(typeStatement(statement))).join(' ');
+export function printRuleText(rule: NftRule, options: { readonly stateless?: boolean } = {}): string {
+  const statements = rule.expr
+    .map((statement) => printStatement(typeStatement(options.stateless ? withoutState(statement) : statement)))
+    .join(' ');
   return rule.comment === null ? statements : `${statements} comment ${quoted(rule.comment)}`;
+}
+
+function withoutState(statement: Json): Json {
+  if (!isJsonObject(statement)) return statement;
+  const { counter, quota, last } = statement;
+  if (isJsonObject(counter) && counter['packets'] !== undefined) return { counter: null };
+  if (isJsonObject(quota)) {
+    const { used: _used, used_unit: _unit, ...limit } = quota;
+    return { quota: limit };
+  }
+  return last === undefined ? statement : { last: null };
 }
 
 /** The ruleset as `nft list ruleset` prints it, one line a rule. What was unparsed follows in comments. */
@@ -45,7 +60,7 @@ function printChain(family: string, chain: NftChain): string {
   return block(`chain ${chain.name}`, [
     chain.comment === null || chain.comment === '' ? null : `comment ${quoted(chain.comment)}`,
     chain.isBaseChain ? printHook(family, chain) : null,
-    ...chain.rules.map(printRuleText),
+    ...chain.rules.map((rule) => printRuleText(rule)),
   ]);
 }
 

@@ -1,0 +1,196 @@
+import { isJsonArray, isJsonObject, type Json } from '../json.ts';
+import {
+  canonicalStatements,
+  type FlatFields,
+  flatFields,
+  type NftRule,
+  type NftStatement,
+  type NftTable,
+  typeStatement,
+} from '../nftables/index.ts';
+
+/** What a rule can do to a packet; a verdict map does several things. */
+export type Effect =
+  | 'accept'
+  | 'drop'
+  | 'return'
+  | 'jump'
+  | 'goto'
+  | 'dnat'
+  | 'snat'
+  | 'masquerade'
+  | 'redirect'
+  | 'queue'
+  | 'notrack'
+  | 'divert'
+  | 'mangle'
+  | 'unknown';
+
+/** A rule taken apart: whom it is for, and what it does with them. */
+export interface RuleEffect {
+  readonly effects: ReadonlySet<Effect>;
+  /** Chains it leads to. */
+  readonly targets: readonly string[];
+  /** Canonical statements that narrow it: matches, limits, sets it looks into. Empty: it is for every packet. */
+  readonly conditions: readonly string[];
+  /** Canonical statements that act, without counters and logs. */
+  readonly actions: readonly string[];
+  readonly flat: FlatFields;
+  readonly isBlanket: boolean;
+  /** xt: nft shows neither what it matches nor its parameters. */
+  readonly isHidden: boolean;
+}
+
+const NARROWING: ReadonlySet<string> = new Set(['match', 'limit', 'quota', 'ct count', 'meter']);
+/** Statements that change no packet's way. */
+const PASSIVE: ReadonlySet<string> = new Set([
+  'counter',
+  'log',
+  'last',
+  'continue',
+  'set',
+  'map',
+  'ct helper',
+  'ct timeout',
+  'ct expectation',
+  'secmark',
+  'reset',
+]);
+
+const EFFECT_OF: ReadonlyMap<string, Effect> = new Map<string, Effect>([
+  ['accept', 'accept'],
+  ['drop', 'drop'],
+  ['reject', 'drop'],
+  ['return', 'return'],
+  ['jump', 'jump'],
+  ['goto', 'goto'],
+  ['dnat', 'dnat'],
+  ['redirect', 'redirect'],
+  ['snat', 'snat'],
+  ['masquerade', 'masquerade'],
+  ['queue', 'queue'],
+  ['notrack', 'notrack'],
+  ['tproxy', 'divert'],
+  ['synproxy', 'divert'],
+  ['dup', 'divert'],
+  ['fwd', 'divert'],
+  ['flow', 'divert'],
+  ['mangle', 'mangle'],
+]);
+
+export function effectOf(rule: NftRule, table: NftTable): RuleEffect {
+  const statements = rule.expr.map(typeStatement);
+  const effects = new Set<Effect>();
+  const targets: string[] = [];
+  const conditions: string[] = [];
+  const actions: string[] = [];
+  let isHidden = false;
+  for (const [index, statement] of statements.entries()) {
+    const text = canonicalStatements([rule.expr[index] as Json]);
+    if (NARROWING.has(statement.kind)) {
+      conditions.push(text);
+      continue;
+    }
+    if (PASSIVE.has(statement.kind)) continue;
+    actions.push(text);
+    addEffects(statement, table, effects, targets);
+    if (statement.kind === 'vmap') conditions.push(text);
+    if (statement.kind === 'xt') {
+      isHidden = true;
+      if (statement.form !== 'fields' || statement.fields.type !== 'target') conditions.push(text);
+    }
+    if (statement.kind === 'opaque') conditions.push(text);
+  }
+  return {
+    effects,
+    targets,
+    conditions,
+    actions,
+    flat: flatFields(statements),
+    isBlanket: conditions.length === 0,
+    isHidden,
+  };
+}
+
+function addEffects(statement: NftStatement, table: NftTable, effects: Set<Effect>, targets: string[]): void {
+  if (statement.kind === 'vmap' && statement.form === 'fields') {
+    const { data } = statement.fields;
+    if (data?.kind === 'set' && typeof data.members !== 'string') {
+      for (const pair of data.members)
+        if (pair.kind === 'list') addVerdict(pair.items[1]?.kind, pair.items[1], effects, targets);
+    } else if (data?.kind === 'set_reference') {
+      for (const verdict of mapVerdicts(table, data.name)) addVerdictJson(verdict, effects, targets);
+    }
+    return;
+  }
+  if (statement.kind === 'xt') {
+    const name = statement.form === 'fields' && statement.fields.type === 'target' ? (statement.fields.name ?? '') : '';
+    const effect = XT_TARGETS.get(name);
+    if (effect !== undefined) effects.add(effect);
+    else if (name !== '' && !XT_PASSIVE.has(name)) effects.add('unknown');
+    return;
+  }
+  if (statement.kind === 'opaque') {
+    effects.add('unknown');
+    return;
+  }
+  const effect = EFFECT_OF.get(statement.kind);
+  if (effect === undefined) return;
+  effects.add(effect);
+  if ((statement.kind === 'jump' || statement.kind === 'goto') && statement.form === 'fields') {
+    targets.push(statement.fields.target ?? '');
+  }
+}
+
+const XT_TARGETS: ReadonlyMap<string, Effect> = new Map<string, Effect>([
+  ['REJECT', 'drop'],
+  ['DNAT', 'dnat'],
+  ['SNAT', 'snat'],
+  ['MASQUERADE', 'masquerade'],
+  ['REDIRECT', 'redirect'],
+  ['NFQUEUE', 'queue'],
+  ['MARK', 'mangle'],
+  ['CONNMARK', 'mangle'],
+  ['TPROXY', 'divert'],
+]);
+const XT_PASSIVE: ReadonlySet<string> = new Set(['LOG', 'NFLOG', 'TCPMSS', 'CHECKSUM']);
+
+function addVerdict(
+  kind: string | undefined,
+  verdict: { readonly kind: string } | undefined,
+  effects: Set<Effect>,
+  targets: string[],
+): void {
+  const effect = kind === undefined ? undefined : EFFECT_OF.get(kind);
+  if (effect === undefined) return;
+  effects.add(effect);
+  if (verdict !== undefined && 'fields' in verdict) {
+    const { target } = verdict.fields as { readonly target?: string };
+    if (target !== undefined) targets.push(target);
+  }
+}
+
+/** The verdicts of a named map, as listed: `{"accept":null}`, `{"goto":{"target":"chain"}}`. */
+function mapVerdicts(table: NftTable, name: string): Json[] {
+  const map = table.sets.get(name);
+  if (map === undefined) return [];
+  return map.elements.flatMap((element) => (isJsonArray(element) ? [element[1] as Json] : []));
+}
+
+function addVerdictJson(verdict: Json, effects: Set<Effect>, targets: string[]): void {
+  for (const effect of verdictEffects(verdict)) effects.add(effect);
+  targets.push(...verdictTargets(verdict));
+}
+
+/** What a map's data does: the effect of a verdict, none of an address or a mark. */
+export function verdictEffects(data: Json): Effect[] {
+  if (!isJsonObject(data)) return [];
+  return Object.keys(data).flatMap((kind) => EFFECT_OF.get(kind) ?? []);
+}
+
+export function verdictTargets(data: Json): string[] {
+  if (!isJsonObject(data)) return [];
+  return Object.values(data).flatMap((body) =>
+    isJsonObject(body) && typeof body['target'] === 'string' ? [body['target']] : [],
+  );
+}

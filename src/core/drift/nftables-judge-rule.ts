@@ -1,0 +1,417 @@
+import type { NftChain, NftRule } from '../nftables/index.ts';
+import type { TableContext } from './nftables-context.ts';
+import type { Effect, RuleEffect } from './nftables-effects.ts';
+import { namesWireServer, WIRESERVER } from './nftables-wireserver.ts';
+import { describeHooks, describeTraffic } from './nftables-words.ts';
+import { type Assessment, compareSeverity, type Severity } from './severity.ts';
+
+/** Where a rule stands when it is judged. */
+export interface RulePlace {
+  readonly context: TableContext;
+  readonly chain: NftChain;
+  /** Index of the rule in the chain. */
+  readonly position: number;
+  /** A tool writes this chain when somebody asks it to (ufw, firewalld, docker): opening a port there is its job. */
+  readonly isToolWritten: boolean;
+}
+
+/** What a rule that now exists can do, and did not before. */
+export function judgeRuleAdded(rule: NftRule, place: RulePlace): Assessment {
+  const { context, chain } = place;
+  const effect = context.effect(rule);
+  const bases = context.baseChainsOf(chain.name);
+  const traffic = describeTraffic(effect);
+  const hooks = describeHooks(bases);
+  const resting = restingReason(place, bases);
+  if (resting !== null) return { severity: 'low', reason: `${traffic}: ${resting}` };
+  if (blocksWireServer(rule, effect, bases)) return wireServerBlocked();
+  return worst(
+    [...effectsOf(effect, context)].map((one) => judgeAddedEffect(one, effect, place, bases, traffic, hooks)),
+    { severity: 'low', reason: `A rule that only counts, logs or remembers ${traffic} was added` },
+  );
+}
+
+function judgeAddedEffect(
+  one: Effect,
+  effect: RuleEffect,
+  place: RulePlace,
+  bases: readonly NftChain[],
+  traffic: string,
+  hooks: string,
+): Assessment {
+  const { context } = place;
+  const open = place.isToolWritten ? 'high' : 'critical';
+  switch (one) {
+    case 'accept': {
+      if (bases.every((base) => base.type === 'nat')) {
+        return { severity: 'high', reason: `Address translation no longer applies to ${traffic} at ${hooks}` };
+      }
+      if (effect.isBlanket)
+        return { severity: 'critical', reason: `All traffic is now accepted at ${hooks}, whatever follows` };
+      if (isLoopbackOnly(effect)) return { severity: 'medium', reason: `Loopback traffic is now accepted at ${hooks}` };
+      if (!canDropWithout(place, bases)) {
+        return {
+          severity: 'low',
+          reason: `${traffic} is accepted at ${hooks} by a new rule; nothing dropped it before`,
+        };
+      }
+      if (isReplyOnly(effect))
+        return { severity: 'medium', reason: `Replies of known connections are now accepted at ${hooks}` };
+      return { severity: open, reason: `${capital(traffic)} is now accepted at ${hooks}` };
+    }
+    case 'drop': {
+      if (effect.isBlanket)
+        return { severity: 'critical', reason: `All traffic that gets this far is now dropped at ${hooks}` };
+      if (bases.every((base) => context.deniesByDefault(base)) && !acceptsAfter(place)) {
+        return {
+          severity: 'medium',
+          reason: `${capital(traffic)} is dropped at ${hooks} by a new rule; nothing accepted it after this point`,
+        };
+      }
+      return { severity: 'critical', reason: `${capital(traffic)} is now dropped at ${hooks}` };
+    }
+    case 'dnat':
+    case 'redirect':
+      return { severity: open, reason: `${capital(traffic)} is now sent to another destination at ${hooks}` };
+    case 'snat':
+    case 'masquerade':
+      return { severity: 'high', reason: `${capital(traffic)} now leaves with another source address` };
+    case 'notrack':
+      return {
+        severity: effect.isBlanket ? 'critical' : 'high',
+        reason: `${capital(traffic)} is no longer tracked: stateful rules do not see it`,
+      };
+    case 'queue':
+      return { severity: 'high', reason: `${capital(traffic)} is now decided by a program outside of the firewall` };
+    case 'return':
+      return judgeReturn(place, effect, traffic, 'now');
+    case 'divert':
+      return { severity: 'high', reason: `${capital(traffic)} is now diverted or copied at ${hooks}` };
+    case 'mangle':
+      return { severity: 'medium', reason: `${capital(traffic)} is now marked or rewritten at ${hooks}` };
+    case 'unknown':
+      return { severity: 'high', reason: `A rule was added at ${hooks} that this version cannot read in full` };
+    case 'jump':
+    case 'goto':
+      return { severity: 'medium', reason: `${capital(traffic)} now goes through chain ${effect.targets[0] ?? ''}` };
+  }
+}
+
+/** What a rule that is gone did, and nothing does now. `place.context` is the baseline's, `now` the current one. */
+export function judgeRuleRemoved(rule: NftRule, place: RulePlace, now: NftChain | undefined): Assessment {
+  const { context, chain } = place;
+  const effect = context.effect(rule);
+  const bases = context.baseChainsOf(chain.name);
+  const traffic = describeTraffic(effect);
+  const hooks = describeHooks(bases);
+  const resting = restingReason(place, bases);
+  if (resting !== null) return { severity: 'low', reason: `A rule for ${traffic} is gone; ${resting}` };
+  if (now?.rules.some((other) => other.identity === rule.identity)) {
+    return { severity: 'low', reason: `A rule for ${traffic} is gone; the chain still has the same rule` };
+  }
+  return worst(
+    [...effectsOf(effect, context)].map((one) =>
+      judgeRemovedEffect(one, rule, effect, place, bases, traffic, hooks, now),
+    ),
+    { severity: 'low', reason: `A rule that only counted, logged or remembered ${traffic} is gone` },
+  );
+}
+
+function judgeRemovedEffect(
+  one: Effect,
+  rule: NftRule,
+  effect: RuleEffect,
+  place: RulePlace,
+  bases: readonly NftChain[],
+  traffic: string,
+  hooks: string,
+  now: NftChain | undefined,
+): Assessment {
+  switch (one) {
+    case 'accept': {
+      if (bases.every((base) => base.type === 'nat')) {
+        return { severity: 'high', reason: `Address translation now applies to ${traffic} at ${hooks}` };
+      }
+      if (!canDropWithout(place, bases)) {
+        return { severity: 'low', reason: `The accept for ${traffic} is gone; nothing drops it at ${hooks}` };
+      }
+      if (now !== undefined && isCovered(effect, place, now)) {
+        return { severity: 'medium', reason: `The accept for ${traffic} is gone; a wider one remains` };
+      }
+      if (namesWireServer(rule.expr)) return wireServerBlocked();
+      return {
+        severity: 'critical',
+        reason: `${capital(traffic)} is no longer accepted at ${hooks}: possible lock-out`,
+      };
+    }
+    case 'drop': {
+      if (bases.every((base) => place.context.deniesByDefault(base) && !effect.isBlanket) && !acceptsAfter(place)) {
+        return { severity: 'medium', reason: `The drop for ${traffic} is gone; the rest is still dropped at ${hooks}` };
+      }
+      return { severity: 'critical', reason: `${capital(traffic)} is no longer dropped at ${hooks}` };
+    }
+    case 'dnat':
+    case 'redirect':
+      return { severity: 'high', reason: `${capital(traffic)} is no longer sent to another destination` };
+    case 'snat':
+    case 'masquerade':
+      return {
+        severity: 'high',
+        reason: `${capital(traffic)} no longer gets a translated source address: outbound access may fail`,
+      };
+    case 'notrack':
+      return { severity: 'medium', reason: `${capital(traffic)} is tracked again` };
+    case 'queue':
+      return {
+        severity: 'high',
+        reason: `${capital(traffic)} is no longer inspected by a program outside of the firewall`,
+      };
+    case 'return':
+      return judgeReturn(place, effect, traffic, 'no longer');
+    case 'divert':
+      return { severity: 'high', reason: `${capital(traffic)} is no longer diverted or copied` };
+    case 'mangle':
+      return { severity: 'medium', reason: `${capital(traffic)} is no longer marked or rewritten` };
+    case 'unknown':
+      return { severity: 'high', reason: `A rule that this version cannot read in full is gone from ${hooks}` };
+    case 'jump':
+    case 'goto':
+      return {
+        severity: 'medium',
+        reason: `${capital(traffic)} no longer goes through chain ${effect.targets[0] ?? ''}`,
+      };
+  }
+}
+
+/** A rule in the same place with other content. */
+export function judgeRuleModified(
+  before: { readonly rule: NftRule; readonly place: RulePlace },
+  after: { readonly rule: NftRule; readonly place: RulePlace },
+): Assessment {
+  const was = before.place.context.effect(before.rule);
+  const is = after.place.context.effect(after.rule);
+  if (before.rule.identity === after.rule.identity)
+    return { severity: 'low', reason: 'Only the comment of the rule changed' };
+  const bases = after.place.context.baseChainsOf(after.place.chain.name);
+  const sameActions = sameTexts(was.actions, is.actions);
+  if (sameActions && sameTexts(was.conditions, is.conditions)) {
+    return {
+      severity: 'low',
+      reason: 'Only counting, logging or remembering changed; the same packets meet the same verdict',
+    };
+  }
+  const resting = restingReason(after.place, bases);
+  if (resting !== null) return { severity: 'low', reason: `A rule changed; ${resting}` };
+  const traffic = describeTraffic(is);
+  const hooks = describeHooks(bases);
+  const swapped =
+    (was.effects.has('jump') && is.effects.has('goto')) || (was.effects.has('goto') && is.effects.has('jump'));
+  if (swapped && !sameActions) {
+    return {
+      severity: 'critical',
+      reason: `${capital(traffic)}: jump and goto were exchanged at ${hooks}: after the chain ${is.targets[0] ?? ''} ends, other rules decide`,
+    };
+  }
+  if (blocksWireServer(after.rule, is, bases)) return wireServerBlocked();
+  if (sameActions && onlyLimitsDiffer(was, is)) {
+    return { severity: 'medium', reason: `The limit of the rule for ${traffic} changed at ${hooks}` };
+  }
+  if (sameActions && onlyActs(is, ['accept'])) {
+    const added = judgeRuleAdded(after.rule, after.place);
+    const removed = judgeRuleRemoved(before.rule, before.place, undefined);
+    const worse = compareSeverity(added.severity, removed.severity) <= 0 ? added : removed;
+    return {
+      severity: worse.severity,
+      reason: `What is accepted at ${hooks} changed from ${describeTraffic(was)} to ${traffic}`,
+    };
+  }
+  if (sameActions && onlyActs(is, ['drop'])) {
+    return {
+      severity: 'critical',
+      reason: `What is dropped at ${hooks} changed from ${describeTraffic(was)} to ${traffic}`,
+    };
+  }
+  if (acts(was, 'dnat') && acts(is, 'dnat')) {
+    return { severity: 'critical', reason: `${capital(traffic)} is now sent to another destination at ${hooks}` };
+  }
+  const sides = [judgeRuleRemoved(before.rule, before.place, undefined), judgeRuleAdded(after.rule, after.place)];
+  return worst(sides, { severity: 'medium', reason: 'The rule changed' });
+}
+
+/** A rule that stands elsewhere among its neighbours. */
+export function judgeRuleMoved(rule: NftRule, place: RulePlace, from: number): Assessment {
+  const { context, chain, position } = place;
+  const effect = context.effect(rule);
+  const bases = context.baseChainsOf(chain.name);
+  const traffic = describeTraffic(effect);
+  const hooks = describeHooks(bases);
+  const resting = restingReason(place, bases);
+  if (resting !== null) return { severity: 'low', reason: `A rule moved; ${resting}` };
+  const direction = position < from ? 'before' : 'after';
+  const effects = effectsOf(effect, context);
+  const decides = [...effects].some((one) => DECISIVE.has(one));
+  if (!decides) return { severity: 'low', reason: `A rule that decides nothing moved within chain ${chain.name}` };
+  const crossed = chain.rules.slice(Math.min(position, from), Math.max(position, from) + 1);
+  const contrary = crossed.find(
+    (other) => other !== rule && isContrary(effects, effectsOf(context.effect(other), context)),
+  );
+  if (contrary !== undefined) {
+    return {
+      severity: 'critical',
+      reason: `The rule for ${traffic} (${[...effects].join(', ')}) now comes ${direction} rules with another verdict at ${hooks}`,
+    };
+  }
+  return {
+    severity: bases.some((base) => base.type !== 'nat') ? 'critical' : 'high',
+    reason: `The rule for ${traffic} (${[...effects].join(', ')}) now decides ${direction} other rules at ${hooks}`,
+  };
+}
+
+const DECISIVE: ReadonlySet<Effect> = new Set([
+  'accept',
+  'drop',
+  'return',
+  'jump',
+  'goto',
+  'dnat',
+  'redirect',
+  'queue',
+  'notrack',
+  'unknown',
+]);
+
+function isContrary(a: ReadonlySet<Effect>, b: ReadonlySet<Effect>): boolean {
+  return (a.has('accept') && b.has('drop')) || (a.has('drop') && (b.has('accept') || b.has('return')));
+}
+
+/** A rule deleted and added again: nothing, unless nft hides what is in it. */
+export function judgeRuleRecreated(rule: NftRule, place: RulePlace): Assessment & { readonly isHidden: boolean } {
+  const effect = place.context.effect(rule);
+  if (!effect.isHidden)
+    return { severity: 'low', reason: 'The same rule was deleted and added again', isHidden: false };
+  return {
+    severity: namesWireServer(rule.expr) ? 'critical' : 'high',
+    reason: `A rule with an xt ${effect.flat.verdict === null ? 'extension' : 'match'} was replaced: nft does not show its parameters, so they may have changed${
+      namesWireServer(rule.expr) ? `; it is for the Azure WireServer ${WIRESERVER}` : ''
+    }`,
+    isHidden: true,
+  };
+}
+
+/** The effects of a rule; a jump does what its chain does. */
+function effectsOf(effect: RuleEffect, context: TableContext): ReadonlySet<Effect> {
+  if (effect.targets.length === 0) return effect.effects;
+  const all = new Set(effect.effects);
+  for (const target of effect.targets) {
+    for (const one of context.closure(target).effects) if (one !== 'return') all.add(one);
+  }
+  return all;
+}
+
+function judgeReturn(place: RulePlace, effect: RuleEffect, traffic: string, when: string): Assessment {
+  const skipped = place.chain.rules.slice(place.position + 1);
+  const decisive = skipped.some((rule) =>
+    [...effectsOf(place.context.effect(rule), place.context)].some((one) => DECISIVE.has(one)),
+  );
+  if (!decisive)
+    return {
+      severity: 'low',
+      reason: `${capital(traffic)} ${when} leaves chain ${place.chain.name} early; nothing after decides`,
+    };
+  return {
+    severity: effect.isBlanket ? 'critical' : 'high',
+    reason: `${capital(traffic)} ${when} skips the rest of chain ${place.chain.name}`,
+  };
+}
+
+/** Why a rule there does nothing for now, or null. */
+function restingReason({ context, chain }: RulePlace, bases: readonly NftChain[]): string | null {
+  if (context.isDormant) return 'its table is dormant';
+  return bases.length === 0 ? `no base chain leads to ${chain.name}` : null;
+}
+
+/** Whether something drops what a rule here accepts: the policy or a rule that comes after it. */
+function canDropWithout(place: RulePlace, bases: readonly NftChain[]): boolean {
+  const { context, chain, position } = place;
+  if (bases.some((base) => context.deniesByDefault(base))) return true;
+  if (bases.some((base) => base.name !== chain.name && context.closure(base.name).effects.has('drop'))) return true;
+  return chain.rules.slice(position + 1).some((rule) => effectsOf(context.effect(rule), context).has('drop'));
+}
+
+function acceptsAfter({ context, chain, position }: RulePlace): boolean {
+  const after = chain.rules.slice(position + 1);
+  if (after.some((rule) => effectsOf(context.effect(rule), context).has('accept'))) return true;
+  if (chain.isBaseChain) return false;
+  return context.baseChainsOf(chain.name).some((base) => context.closure(base.name).effects.has('accept'));
+}
+
+/** Whether another accept of the chain asks for no more than the one that is gone. */
+function isCovered(effect: RuleEffect, place: RulePlace, now: NftChain): boolean {
+  const wanted = new Set(effect.conditions);
+  return now.rules.some((rule) => {
+    const other = place.context.effect(rule);
+    return (
+      other.effects.has('accept') && other.effects.size === 1 && other.conditions.every((text) => wanted.has(text))
+    );
+  });
+}
+
+function isLoopbackOnly(effect: RuleEffect): boolean {
+  const field = effect.flat.fields.get('in_interface') ?? effect.flat.fields.get('out_interface');
+  return field !== undefined && field.value === 'lo' && !field.negated;
+}
+
+function isReplyOnly(effect: RuleEffect): boolean {
+  const field = effect.flat.fields.get('ct_state');
+  return field !== undefined && !field.negated && /^(established|related|,)+$/.test(field.value);
+}
+
+function blocksWireServer(rule: NftRule, effect: RuleEffect, bases: readonly NftChain[]): boolean {
+  return (
+    effect.effects.has('drop') &&
+    bases.some((base) => base.hook === 'output' || base.hook === 'postrouting') &&
+    namesWireServer(rule.expr)
+  );
+}
+
+export function wireServerBlocked(): Assessment {
+  return {
+    severity: 'critical',
+    reason: `The Azure WireServer ${WIRESERVER} is now blocked: the guest agent, Run Command and extensions stop working`,
+  };
+}
+
+function onlyLimitsDiffer(a: RuleEffect, b: RuleEffect): boolean {
+  const others = (effect: RuleEffect): string[] =>
+    effect.conditions.filter((text) => !/^\{"(limit|quota|ct count|meter)"/.test(text));
+  return sameTexts(others(a), others(b)) && a.conditions.length === b.conditions.length;
+}
+
+function sameTexts(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text, index) => text === b[index]);
+}
+
+function acts(effect: RuleEffect, one: Effect): boolean {
+  return effect.effects.has(one);
+}
+
+function onlyActs(effect: RuleEffect, effects: readonly Effect[]): boolean {
+  return effect.effects.size === effects.length && effects.every((one) => effect.effects.has(one));
+}
+
+export function worst(assessments: readonly Assessment[], otherwise: Assessment): Assessment {
+  let found: Assessment | null = null;
+  for (const one of assessments) {
+    if (found === null || compareSeverity(one.severity, found.severity) < 0) found = one;
+  }
+  return found ?? otherwise;
+}
+
+export function cap(assessment: Assessment, most: Severity): Assessment {
+  return compareSeverity(assessment.severity, most) < 0 ? { ...assessment, severity: most } : assessment;
+}
+
+/** For the start of a sentence; `tcp/8080` stays as the field writes it. */
+export function capital(text: string): string {
+  return /^[a-z]+\/|^port /.test(text) ? text : `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
+}
