@@ -217,14 +217,12 @@ test('an orchestrator that calls something else in its replay fails as non-deter
 test('a boolean argument arrives as text, with a warning', async () => {
   await client.start('sendsBoolean', 'strict-3');
   assert.deepEqual((await client.untilEnded('strict-3')).output, { got: 'True', type: 'string' });
-  assert.match(client.host.stderr(), /strict-3: activity 'echo' gets a boolean/);
+  await client.untilLogged(/strict-3: activity 'echo' gets a boolean/);
 });
 
 test('an error without a message leaves the instance running, with a warning', async () => {
   await client.start('throwsNothing', 'strict-4');
-  while (!client.host.stderr().includes('strict-4: nothing is left to wait for')) {
-    await setTimeout(10);
-  }
+  await client.untilLogged(/strict-4: nothing is left to wait for/);
   assert.equal((await client.status('strict-4')).runtimeStatus, 'Running');
 });
 
@@ -232,7 +230,7 @@ test('a timer that was not cancelled holds the instance until it fires, with a w
   await client.start('forgetsTimer', 'strict-5');
   const { output } = await client.untilEnded('strict-5');
   assert.equal(output, 'ended');
-  assert.match(client.host.stderr(), /strict-5: the orchestrator has ended, but 1 timer/);
+  await client.untilLogged(/strict-5: the orchestrator has ended, but 1 timer/);
 });
 
 test('no more activities run at once than host.json allows', async () => {

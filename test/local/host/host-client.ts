@@ -68,6 +68,15 @@ export class HostClient {
     }
   }
 
+  /** Log lines come through a pipe, so they can be later than the answer they belong to. */
+  async untilLogged(text: RegExp): Promise<void> {
+    const giveUpMs = Date.now() + 10_000;
+    while (!text.test(this.host.stderr())) {
+      assert.ok(Date.now() < giveUpMs, `not logged: ${text}\n${this.host.stderr()}`);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
   untilEnded(instanceId: string): Promise<Status> {
     return this.until(instanceId, ({ runtimeStatus }) => /Completed|Failed|Terminated/.test(runtimeStatus));
   }
