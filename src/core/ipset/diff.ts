@@ -1,4 +1,4 @@
-import type { Ipset, IpsetEntry, IpsetOption, IpsetSets } from './model.ts';
+import type { Ipset, IpsetEntry, IpsetOption, IpsetCollection } from './model.ts';
 
 export interface IpsetOptionChange {
   readonly name: string;
@@ -45,7 +45,7 @@ const COUNTERS: ReadonlySet<string> = new Set(['packets', 'bytes']);
  * What differs between two `ipset save` outputs: members by hash, so in linear time. Hash size, seed, counters and the
  * seconds left of a timeout are not looked at.
  */
-export function diffIpsets(baseline: IpsetSets, current: IpsetSets): IpsetDiff {
+export function diffIpsets(baseline: IpsetCollection, current: IpsetCollection): IpsetDiff {
   const setsChanged: IpsetChange[] = [];
   for (const [name, before] of baseline.sets) {
     const after = current.sets.get(name);

@@ -1,8 +1,8 @@
 import type { JsonObject } from '../json.ts';
-import type { Ipset, IpsetEntry, IpsetOption, IpsetSets } from './model.ts';
+import type { Ipset, IpsetEntry, IpsetOption, IpsetCollection } from './model.ts';
 
 /** The sets as the snapshot document holds them: plain JSON, by name. */
-export function ipsetDocument(sets: IpsetSets): JsonObject {
+export function ipsetDocument(sets: IpsetCollection): JsonObject {
   return {
     sets: Object.fromEntries([...sets.sets].map(([name, set]) => [name, setDocument(set)])),
     unparsed: sets.unparsed,
@@ -34,7 +34,7 @@ export function printIpsetEntry(entry: IpsetEntry): string {
 }
 
 /** The sets as `ipset restore` reads them. */
-export function printIpsetSave(sets: IpsetSets): string {
+export function printIpsetSave(sets: IpsetCollection): string {
   const lines: string[] = [];
   for (const set of sets.sets.values()) {
     const options = set.options.map(({ name, value }) => (value === null ? ` ${name}` : ` ${name} ${value}`));

@@ -1,5 +1,5 @@
 /** What one `ipset save` says. */
-export interface IpsetSets {
+export interface IpsetCollection {
   readonly sets: ReadonlyMap<string, Ipset>;
   /** Lines that are neither `create` nor `add`: compared as text. */
   readonly unparsed: readonly string[];

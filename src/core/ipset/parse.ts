@@ -1,8 +1,8 @@
 import { type Diagnostic, excerpt } from '../diagnostics.ts';
-import type { Ipset, IpsetEntry, IpsetOption, IpsetSets } from './model.ts';
+import type { Ipset, IpsetEntry, IpsetOption, IpsetCollection } from './model.ts';
 
 export interface ParsedIpset {
-  readonly sets: IpsetSets;
+  readonly sets: IpsetCollection;
   readonly diagnostics: readonly Diagnostic[];
 }
 

@@ -2,7 +2,7 @@ import type { Json, JsonObject } from '../json.ts';
 import { optionValue, type RuleOption } from './extension.ts';
 import type { IptablesChain, IptablesRule, IptablesRuleset } from './model.ts';
 import { printOptions } from './print.ts';
-import { type ExtensionUse, readRule } from './read-rule.ts';
+import type { ExtensionUse } from './read-rule.ts';
 
 /** The ruleset as the snapshot document holds it: plain JSON, snake_case, positions 1-based as iptables counts. */
 export function iptablesDocument(ruleset: IptablesRuleset): JsonObject {
@@ -19,7 +19,7 @@ export function iptablesDocument(ruleset: IptablesRuleset): JsonObject {
 
 function chainDocument(chain: IptablesChain): JsonObject {
   return {
-    type: chain.policy === null ? 'user' : 'builtin',
+    type: chain.policy === null ? 'user-defined' : 'builtin',
     default_policy: chain.policy,
     policy_packet_count: chain.packets,
     policy_byte_count: chain.bytes,
@@ -30,7 +30,7 @@ function chainDocument(chain: IptablesChain): JsonObject {
 /** @param position  1-based, in its chain */
 export function ruleDocument(rule: IptablesRule, position: number): JsonObject {
   // Read afresh and let go: a document of a hundred thousand rules must not pin all of their fields.
-  const fields = readRule(rule.text, rule.family);
+  const fields = rule.readFields();
   const ports = readPorts(fields.matches);
   return {
     table: rule.table,

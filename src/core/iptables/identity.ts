@@ -1,7 +1,7 @@
 import type { RuleOption } from './extension.ts';
 import type { IptablesChain, IptablesRule, IptablesRuleset } from './model.ts';
 import { printFields, printOptions } from './print.ts';
-import { type ExtensionUse, type RuleFields, readRule } from './read-rule.ts';
+import type { ExtensionUse, RuleFields } from './read-rule.ts';
 
 /**
  * What makes two rules of one chain the same rule: the conditions and the target, in one spelling. Not the position,
@@ -12,7 +12,7 @@ import { type ExtensionUse, type RuleFields, readRule } from './read-rule.ts';
  * comment is a change of the rule, if a harmless one.
  */
 export function ruleIdentity(rule: IptablesRule): string {
-  return fieldsIdentity(readRule(rule.text, rule.family));
+  return fieldsIdentity(rule.readFields());
 }
 
 export function fieldsIdentity(fields: RuleFields): string {

@@ -67,6 +67,11 @@ export class IptablesRule {
     this.bytes = bytes;
   }
 
+  /** The same, read anew and not kept: for a pass over a whole ruleset. */
+  readFields(): RuleFields {
+    return readRule(this.text, this.family);
+  }
+
   /** The rule's protocol, addresses, interfaces, matches and target; read on first use, then kept. */
   get fields(): RuleFields {
     this.#fields ??= readRule(this.text, this.family);

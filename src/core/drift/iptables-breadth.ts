@@ -1,0 +1,188 @@
+import { type ExtensionUse, optionValue, type RuleFields } from '../iptables/index.ts';
+
+/** How much a rule's conditions let through. */
+
+/** Matches that look at something else than the packet's place in the network: they narrow nothing here. */
+const NARROWS_NOTHING: ReadonlySet<string> = new Set(['comment', 'tcp', 'udp']);
+
+/** Interfaces that carry traffic of guests, containers and tunnels, not that of the outside. */
+const INNER_INTERFACE =
+  /^(lo|docker[0-9]*|br-.*|virbr.*|veth.*|cali.*|cni.*|flannel.*|lxc.*|podman.*|tailscale.*|wg.*|tun.*|tap.*|vnet.*)$/;
+
+/** No condition at all, but for a comment or an interface named `+`. */
+export function isUnconditional(fields: RuleFields): boolean {
+  return (
+    fields.protocol === null &&
+    fields.source === null &&
+    fields.destination === null &&
+    fields.inInterface === null &&
+    fields.outInterface === null &&
+    !fields.fragment &&
+    fields.stray.length === 0 &&
+    fields.matches.every((match) => match.name === 'comment')
+  );
+}
+
+/**
+ * No condition, or so wide a one that nearly everything from outside passes: a whole transport protocol, any new
+ * connection, one outer interface, half the address space.
+ */
+export function isBlanket(fields: RuleFields): boolean {
+  if (fields.stray.length > 0) return false;
+  if (fields.protocol !== null && !fields.protocolNegated && !/^(tcp|udp)$/.test(fields.protocol)) return false;
+  if (isNarrow(fields.source, fields.sourceNegated) || isNarrow(fields.destination, fields.destinationNegated)) {
+    return false;
+  }
+  if (isInner(fields.inInterface, fields.inInterfaceNegated)) return false;
+  if (isInner(fields.outInterface, fields.outInterfaceNegated)) return false;
+  if (fields.inInterface !== null && fields.outInterface !== null) return false;
+  if (fields.fragment && !fields.fragmentNegated) return false;
+  return fields.matches.every(letsNearlyAllThrough);
+}
+
+function isNarrow(network: string | null, negated: boolean): boolean {
+  if (network === null) return false;
+  const prefix = Number(/\/([0-9]+)$/.exec(network)?.[1] ?? Number.NaN);
+  return negated ? prefix <= 1 : !(prefix <= 1);
+}
+
+function isInner(name: string | null, negated: boolean): boolean {
+  return name !== null && !negated && INNER_INTERFACE.test(name);
+}
+
+function letsNearlyAllThrough(match: ExtensionUse): boolean {
+  if (!match.understood) return false;
+  if (NARROWS_NOTHING.has(match.name)) {
+    return match.name === 'comment' || match.options.every((option) => option.negated);
+  }
+  if (match.name === 'conntrack' || match.name === 'state') {
+    return match.options.every((option) => {
+      if (option.name !== '--ctstate' && option.name !== '--state') return false;
+      const states = (option.values[0] ?? '').split(',');
+      return option.negated ? !states.includes('NEW') : states.includes('NEW');
+    });
+  }
+  return false;
+}
+
+/** Only packets of connections that were accepted before. */
+export function isReturnTraffic(fields: RuleFields): boolean {
+  return fields.matches.some(
+    (match) =>
+      (match.name === 'conntrack' || match.name === 'state') &&
+      match.options.some(
+        (option) =>
+          (option.name === '--ctstate' || option.name === '--state') &&
+          !option.negated &&
+          /^(RELATED|ESTABLISHED|DNAT|SNAT|,)+$/.test(option.values[0] ?? ''),
+      ),
+  );
+}
+
+export function isLoopback(fields: RuleFields): boolean {
+  const named = (name: string | null, negated: boolean): boolean => name === 'lo' && !negated;
+  return named(fields.inInterface, fields.inInterfaceNegated) || named(fields.outInterface, fields.outInterfaceNegated);
+}
+
+/** Any address may be the sender: no source, or one that leaves out only a little. */
+export function fromAnywhere(fields: RuleFields): boolean {
+  if (isNarrow(fields.source, fields.sourceNegated) && !fields.sourceNegated) return false;
+  if (isInner(fields.inInterface, fields.inInterfaceNegated)) return false;
+  return !fields.matches.some(
+    ({ name, options }) =>
+      name === 'mac' ||
+      (name === 'iprange' && options.some((option) => option.name === '--src-range' && !option.negated)) ||
+      (name === 'set' && options.some((option) => option.name === '--match-set' && !option.negated)),
+  );
+}
+
+interface PortSpan {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** The destination ports that the rule asks for; null: any (also when negated). */
+export function destinationPorts(fields: RuleFields): readonly PortSpan[] | null {
+  for (const match of fields.matches) {
+    for (const option of match.options) {
+      if (!['--dport', '--dports', '--ports', '--ctorigdstport'].includes(option.name)) continue;
+      if (option.negated || !option.understood) return null;
+      const value = optionValue(option);
+      return (Array.isArray(value) ? value : [value]) as PortSpan[];
+    }
+  }
+  return null;
+}
+
+/** Services whose opening to any source gives away the host or its data. */
+const SENSITIVE_PORTS: ReadonlyMap<number, string> = new Map([
+  [22, 'SSH'],
+  [23, 'Telnet'],
+  [111, 'portmapper'],
+  [135, 'RPC'],
+  [139, 'NetBIOS'],
+  [445, 'SMB'],
+  [512, 'rexec'],
+  [513, 'rlogin'],
+  [514, 'rsh'],
+  [873, 'rsync'],
+  [1433, 'SQL Server'],
+  [1521, 'Oracle'],
+  [2049, 'NFS'],
+  [2375, 'Docker'],
+  [2376, 'Docker'],
+  [2379, 'etcd'],
+  [2380, 'etcd'],
+  [3306, 'MySQL'],
+  [3389, 'RDP'],
+  [5432, 'PostgreSQL'],
+  [5900, 'VNC'],
+  [5985, 'WinRM'],
+  [5986, 'WinRM'],
+  [6379, 'Redis'],
+  [6443, 'Kubernetes API'],
+  [9200, 'Elasticsearch'],
+  [10250, 'kubelet'],
+  [11211, 'memcached'],
+  [27017, 'MongoDB'],
+]);
+
+/** The first sensitive service among the ports that a rule asks for. */
+export function sensitiveService(fields: RuleFields): string | null {
+  const spans = destinationPorts(fields);
+  if (spans === null) return null;
+  for (const [port, name] of SENSITIVE_PORTS) {
+    if (spans.some(({ low, high }) => low <= port && port <= high))
+      return `${name} (${fields.protocol ?? 'any'}/${port})`;
+  }
+  return null;
+}
+
+const WIRESERVER = '168.63.129.16';
+const WIRESERVER_PORTS = [80, 32526];
+
+/** Whether the rule can match what the VM's agent sends to the Azure WireServer, without which no command reaches it. */
+export function touchesWireServer(fields: RuleFields): boolean {
+  if (fields.protocol !== null && (fields.protocol === 'tcp') === fields.protocolNegated) return false;
+  if (fields.outInterface === 'lo' && !fields.outInterfaceNegated) return false;
+  if (fields.destination !== null) {
+    const inside = ipv4Contains(fields.destination, WIRESERVER);
+    if (inside === fields.destinationNegated) return false;
+  }
+  if (isReturnTraffic(fields)) return false;
+  const spans = destinationPorts(fields);
+  if (spans !== null && !spans.some(({ low, high }) => WIRESERVER_PORTS.some((port) => low <= port && port <= high))) {
+    return false;
+  }
+  // A set, a user, an unknown match: it may hold for the agent, but a rule about something else is more likely.
+  const narrowing = ['set', 'owner', 'mark', 'connmark', 'string', 'recent', 'hashlimit', 'limit', 'statistic'];
+  return fields.destination !== null || !fields.matches.some(({ name }) => narrowing.includes(name));
+}
+
+function ipv4Contains(network: string, address: string): boolean {
+  const [base = '', length = '32'] = network.split('/');
+  if (base.includes(':') || length.includes('.')) return false;
+  const number = (text: string): number => text.split('.').reduce((value, octet) => value * 256 + Number(octet), 0);
+  const size = 2 ** (32 - Number(length));
+  return Math.floor(number(base) / size) === Math.floor(number(address) / size);
+}
