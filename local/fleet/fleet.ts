@@ -33,15 +33,11 @@ export interface Firewalls {
  * Errors: rejects in mode `kernel` where that cannot be had, with the reason.
  */
 export async function startFleet(options: { readonly mode?: 'kernel' | 'replay' | 'auto' } = {}): Promise<Fleet> {
-  const wanted = options.mode ?? 'auto';
-  const missing = wanted === 'replay' ? 'asked for' : await kernelUnavailableReason();
-  if (wanted === 'kernel' && missing !== undefined) throw new Error(`no kernel firewalls here: ${missing}`);
-  const firewalls =
-    missing === undefined ? await startKernelFirewalls(demoFleet) : await startReplayedFirewalls(demoFleet);
+  const { firewalls, mode, modeReason } = await startFirewalls(options.mode ?? 'auto');
   const happened = new Set<string>();
   return {
-    mode: missing === undefined ? 'kernel' : 'replay',
-    modeReason: missing === undefined ? 'root with iptables, nft, ipset and ip netns' : missing,
+    mode,
+    modeReason,
     vms: demoFleet,
     executeScript: async (vm, lines, signal) => {
       const known = demoFleet.find((each) => each.id === vm.id);
@@ -58,4 +54,21 @@ export async function startFleet(options: { readonly mode?: 'kernel' | 'replay' 
     },
     stop: () => firewalls.stop(),
   };
+}
+
+async function startFirewalls(
+  wanted: 'kernel' | 'replay' | 'auto',
+): Promise<{ readonly firewalls: Firewalls } & Pick<Fleet, 'mode' | 'modeReason'>> {
+  let missing = wanted === 'replay' ? 'asked for' : await kernelUnavailableReason();
+  if (missing === undefined) {
+    try {
+      const firewalls = await startKernelFirewalls(demoFleet);
+      return { firewalls, mode: 'kernel', modeReason: 'root with iptables, nft, ipset and ip netns' };
+    } catch (error) {
+      if (wanted === 'kernel') throw error;
+      missing = error instanceof Error ? error.message : String(error); // a match or table this kernel has not
+    }
+  }
+  if (wanted === 'kernel') throw new Error(`no kernel firewalls here: ${missing}`);
+  return { firewalls: await startReplayedFirewalls(demoFleet), mode: 'replay', modeReason: missing };
 }

@@ -29,6 +29,7 @@ export async function kernelUnavailableReason(): Promise<string | undefined> {
     await loadRules(name, 'nft', 'iptables', '*filter\n-A INPUT -m conntrack --ctstate NEW\nCOMMIT\n');
     await loadRules(name, 'nft', 'nft', 'table inet trial { set s { type ipv4_addr; }\n}\n');
     await loadRules(name, 'nft', 'ipset', 'create trial hash:ip\n');
+    await runTool(namedShell(name, 'trial'), 'exit 0\n');
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
@@ -60,7 +61,7 @@ export async function startKernelFirewalls(vms: readonly FleetVm[]): Promise<Fir
   let commonPath: string;
   try {
     commonPath = makeCommonPath(join(scratch.path, 'tools'));
-    await Promise.all(
+    const loaded = await Promise.allSettled(
       vms.map(async ({ name, firewall }) => {
         const namespace = namespaces.get(name);
         if (firewall === null || namespace === undefined) return;
@@ -71,6 +72,9 @@ export async function startKernelFirewalls(vms: readonly FleetVm[]): Promise<Fir
         await loadFirewall(namespace, name, firewall);
       }),
     );
+    // Only now, when none of them can make another namespace behind the back of the cleaning up.
+    const failed = loaded.find((each) => each.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
   } catch (error) {
     await stop();
     throw error;
@@ -84,7 +88,7 @@ export async function startKernelFirewalls(vms: readonly FleetVm[]): Promise<Fir
     executeScript: (vm, lines, signal) =>
       runScript(
         {
-          command: [...shellIn(namespaceOf(vm.name)), NAMED_SHELL, vm.name],
+          command: namedShell(namespaceOf(vm.name), vm.name),
           environment: vmEnvironment(join(scratch.path, vm.name), commonPath),
         },
         lines,
@@ -95,11 +99,10 @@ export async function startKernelFirewalls(vms: readonly FleetVm[]): Promise<Fir
   };
 }
 
-/** The shell that reads the script has a host name of its own; `$0` is the VM's name. */
-const NAMED_SHELL = 'printf %s "$0" >/proc/sys/kernel/hostname && exec sh -s';
-
-function shellIn(namespace: string): [string, ...string[]] {
-  return ['ip', 'netns', 'exec', namespace, 'unshare', '--uts', 'sh', '-c'];
+/** A shell in a namespace that reads its script from stdin, on a host of this name. */
+function namedShell(namespace: string, hostName: string): [string, ...string[]] {
+  const setName = 'printf %s "$0" >/proc/sys/kernel/hostname && exec sh -s';
+  return ['ip', 'netns', 'exec', namespace, 'unshare', '--uts', 'sh', '-c', setName, hostName];
 }
 
 async function loadFirewall(namespace: string, vmName: string, firewall: FirewallDefinition): Promise<void> {

@@ -6,7 +6,7 @@ import type { ComputeManagementClient } from '@azure/arm-compute';
 import { type ArmSimulator, startArmSimulator } from '../../../local/arm/arm-simulator.ts';
 import { DEMO_SUBSCRIPTION_ID } from '../../../local/fleet/demo-fleet.ts';
 import { type Fleet, startFleet } from '../../../local/fleet/fleet.ts';
-import { repositoryRoot } from '../../support/environment.ts';
+import { kernelSkipReason, repositoryRoot } from '../../support/environment.ts';
 import { loopbackComputeClient } from '../arm/loopback-compute-client.ts';
 
 const PROBE = readFileSync(join(repositoryRoot, 'probe', 'probe.sh'), 'utf8').split('\n');
@@ -41,6 +41,12 @@ describe('the fleet behind the simulator', () => {
     const result = await client.virtualMachines.runCommand(vm.resourceGroup, name, input, options);
     return /^Enable succeeded: \n\[stdout\]\n(.*)\n\[stderr\]\n$/s.exec(result.value?.[0]?.message ?? '')?.[1] ?? '';
   }
+
+  test('real firewalls are taken where they can be had, and the reason is said where not', () => {
+    const why = kernelSkipReason();
+    assert.equal(fleet.mode, why === false ? 'kernel' : 'replay', fleet.modeReason);
+    assert.notEqual(fleet.modeReason, '');
+  });
 
   test('the whole subscription is listed with its tags', async () => {
     const names: (string | undefined)[] = [];
