@@ -17,8 +17,12 @@ const { values } = parseArgs({
     'no-strict': { type: 'boolean', default: false },
     setting: { type: 'string', multiple: true, default: [] },
     quiet: { type: 'boolean', default: false },
+    /** End as if killed when stdin ends: the process that started this one is gone. */
+    'with-parent': { type: 'boolean', default: false },
   },
 });
+
+if (values['with-parent']) process.stdin.on('end', () => process.exit(1)).resume();
 
 try {
   const host = await startFunctionsHost({

@@ -76,6 +76,7 @@ class Task {
   onChild: ((child: Task) => void) | null = null;
 
   end(succeeded: boolean): void {
+    // A second answer to the same call is possible: activities run at least once.
     if (this.done) return;
     this.done = true;
     this.succeeded = succeeded;
@@ -337,10 +338,7 @@ class Replay {
   }
 
   #end(id: number, succeeded: boolean): void {
-    const task = this.#tasks[id];
-    // A second completion of the same task is possible: activities run at least once.
-    if (!task || task.done) return;
-    task.end(succeeded);
+    this.#tasks[id]?.end(succeeded);
     this.#advance();
   }
 

@@ -32,10 +32,15 @@ export async function spawnFunctionsHost({
 }: SpawnHostOptions): Promise<SpawnedHost> {
   const extension = import.meta.filename.endsWith('.ts') ? 'ts' : 'js';
   const entry = fileURLToPath(new URL(`./main.${extension}`, import.meta.url));
-  const child = spawn(process.execPath, ['--enable-source-maps', entry, '--app', appDirectory, ...args], {
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    process.execPath,
+    ['--enable-source-maps', entry, '--app', appDirectory, '--with-parent', ...args],
+    {
+      env: { ...process.env, ...env },
+      // The child ends when its stdin does, so that it never outlives this process, however that ends.
+      stdio: ['pipe', 'pipe', 'pipe'],
+    },
+  );
   let errors = '';
   const exited = once(child, 'exit');
   const ready = new Promise<{ url: string; port: number; keys: HostKeys }>((resolve, reject) => {

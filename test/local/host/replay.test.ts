@@ -212,6 +212,13 @@ test('a timer that is cancelled later changes nothing that was decided before', 
   assert.deepEqual(names(after), ['1 a']);
 });
 
+test('a cancelled timer holds up neither Task.all nor Task.any', () => {
+  const history = [...begun, scheduled(0, 'a'), timer(1, 60_000), episodeAt(5), failed(0)];
+  assert.deepEqual(names(decide(history, [all(call('a'), at(60_000)), call('b')])), []);
+  assert.deepEqual(names(decide(history, [all(call('a'), at(60_000, true)), call('b')])), ['2 b']);
+  assert.deepEqual(names(decide([...begun, timer(0, 60_000)], [any(at(60_000, true)), call('b')])), ['1 b']);
+});
+
 test('an event that a race has consumed is not carried over to the next execution', () => {
   const history = [...begun, timer(0, 60_000), episodeAt(5), raised('Go'), raised('Go')];
   const { outcome } = decide(history, [any(wait('Go'), at(60_000, true)), again({ n: 2 })], { isDone: true });
