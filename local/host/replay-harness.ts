@@ -363,7 +363,7 @@ function argument(event: Extract<ScheduledEvent, { EventType: typeof EventType.T
 }
 
 /** `continueAsNew('x')` arrives quoted twice, here as on Azure; the SDK quotes strings once more than it should. */
-export function continuedInput(input: unknown): string | null {
+function continuedInput(input: unknown): string | null {
   return input === undefined ? null : JSON.stringify(input);
 }
 
