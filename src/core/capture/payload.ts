@@ -75,7 +75,8 @@ export function readPayload(bytes: Uint8Array): Payload {
 
 /**
  * UTF-8 text in which different bytes stay different: a byte that is not UTF-8 becomes U+FFFD and its two hexadecimal
- * digits, which is also valid inside a JSON string. The exact bytes stay in the capture.
+ * digits, which is also valid inside a JSON string. (Text that spells out exactly that reads the same; the exact bytes
+ * stay in the capture.)
  */
 function decodeText(bytes: Uint8Array): { text: string; isUtf8: boolean } {
   try {
