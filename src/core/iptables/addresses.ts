@@ -2,8 +2,23 @@
 
 const DECIMAL = /^(?:0[xX][0-9a-fA-F]+|[0-9]+)$/;
 
+/** Decimal digits without a leading zero, as a number: what the tools print. -1 for anything else, or above `max`. */
+export function plainUnsigned(text: string, max: number): number {
+  const length = text.length;
+  if (length === 0 || length > 10) return -1;
+  let value = 0;
+  for (let at = 0; at < length; at += 1) {
+    const digit = text.charCodeAt(at) - 48;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
+  }
+  return value > max || (length > 1 && text.charCodeAt(0) === 48) ? -1 : value;
+}
+
 /** A number as the tools take it: decimal, `0x` hexadecimal, or octal with a leading zero. null outside of 0…max. */
 export function readUnsigned(text: string, max: number): number | null {
+  const plain = plainUnsigned(text, max);
+  if (plain !== -1) return plain;
   if (text.length > 24 || !DECIMAL.test(text)) return null;
   let value: number;
   if (text.length > 1 && text.charCodeAt(0) === 48) {
@@ -50,11 +65,8 @@ const CANONICAL_IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|
 
 /** `10.1.2.3`, `10/8`, `10.0.0.1/255.0.0.255` as iptables-save prints them; null when it is no such address. */
 export function canonicalIpv4Network(text: string): string | null {
+  if (isPlainIpv4Network(text)) return text;
   const slash = text.indexOf('/');
-  // The commonest form by far is already what the tools print.
-  if (slash !== -1 && text.endsWith('/32') && slash === text.length - 3 && CANONICAL_IPV4.test(text.slice(0, slash))) {
-    return text;
-  }
   const address = readIpv4(slash === -1 ? text : text.slice(0, slash));
   if (address === null) return null;
   let mask = 0xffffffff;
@@ -65,6 +77,35 @@ export function canonicalIpv4Network(text: string): string | null {
   }
   const prefix = maskPrefix(mask);
   return `${printIpv4((address & mask) >>> 0)}/${prefix === null ? printIpv4(mask) : prefix}`;
+}
+
+/** Whether the text is `a.b.c.d/n` just as the tools print it: the commonest value of all, told without copies. */
+function isPlainIpv4Network(text: string): boolean {
+  let at = 0;
+  let address = 0;
+  for (let octet = 0; octet < 4; octet += 1) {
+    const first = at;
+    let value = 0;
+    let digit = text.charCodeAt(at) - 48;
+    while (digit >= 0 && digit <= 9) {
+      value = value * 10 + digit;
+      at += 1;
+      digit = text.charCodeAt(at) - 48;
+    }
+    const length = at - first;
+    if (length === 0 || length > 3 || value > 255 || (length > 1 && text.charCodeAt(first) === 48)) return false;
+    if (text.charCodeAt(at) !== (octet === 3 ? 47 : 46)) return false;
+    at += 1;
+    address = address * 256 + value;
+  }
+  const digits = text.length - at;
+  const tens = text.charCodeAt(at) - 48;
+  const units = text.charCodeAt(at + 1) - 48;
+  let prefix = -1;
+  if (digits === 1) prefix = tens;
+  else if (digits === 2 && tens >= 1 && units >= 0 && units <= 9) prefix = tens * 10 + units;
+  if (prefix < 0 || prefix > 32) return false;
+  return (address & prefixMask(prefix)) >>> 0 === address;
 }
 
 /** `24` or `255.255.255.0` as a number. */

@@ -9,8 +9,8 @@ import {
   type UnparsedLine,
 } from './model.ts';
 import { printFields } from './print.ts';
-import { isVerdict, type RuleFields, readArguments } from './read-rule.ts';
-import { type Tokens, tokenize } from './tokens.ts';
+import { checkArguments, isVerdict, type OddityListener, type RuleFields, readRule } from './read-rule.ts';
+import { type Tokens, tokenizeInto } from './tokens.ts';
 
 export interface ParsedIptables {
   readonly ruleset: IptablesRuleset;
@@ -58,6 +58,15 @@ class DocumentReader {
   readonly #diagnostics: Diagnostic[] = [];
   readonly #perCode = new Map<string, number>();
   readonly #targets = new Map<string, { table: TableBuilding; target: string; line: number; text: string }>();
+  /** The arguments of the command at hand, and where it lies in the text; used again for every line. */
+  readonly #tokens: Tokens = { values: [], starts: [], quoted: [] };
+  #lineStart = 0;
+  #commandStart = 0;
+  #commandEnd = 0;
+  readonly #onOddity: OddityListener = (code, argument, message) => {
+    const column = (this.#tokens.starts[argument] ?? this.#commandStart) - this.#lineStart + 1;
+    this.#report(code, 'warning', column, this.#text.slice(this.#commandStart, this.#commandEnd), message);
+  };
   #table: TableBuilding | null = null;
   /** Whether the current table was opened by `*table` and still lacks its COMMIT. */
   #uncommitted = false;
@@ -265,9 +274,13 @@ class DocumentReader {
       at = close + 1;
       while (at < end && isBlank(text.charCodeAt(at))) at += 1;
     }
-    const tokens = tokenize(text, at, end);
-    if (tokens.open !== -1) {
-      const column = tokens.open - lineStart + 1;
+    const tokens = this.#tokens;
+    this.#lineStart = lineStart;
+    this.#commandStart = at;
+    this.#commandEnd = end;
+    const open = tokenizeInto(tokens, text, at, end);
+    if (open !== -1) {
+      const column = open - lineStart + 1;
       this.#report('IPT_OPEN_QUOTE', 'error', column, text.slice(start, end), 'a quote is never closed: truncated?');
     }
     const command = tokens.values[0];
@@ -349,21 +362,22 @@ class DocumentReader {
       const column = (tokens.starts[chainAt] ?? at) - lineStart + 1;
       this.#report('IPT_UNDECLARED_CHAIN', 'info', column, chainName, 'no declaration of this chain comes before');
     }
-    const fields = readArguments(tokens, this.#family, (code, argument, message) => {
-      const column = (tokens.starts[argument] ?? at) - lineStart + 1;
-      this.#report(code, 'warning', column, this.#text.slice(at, end), message);
-    });
+    const fields = checkArguments(tokens, this.#family, this.#onOddity);
     if (fields.onlyFamily !== null && fields.onlyFamily !== this.#family) {
       this.#report('IPT_OTHER_FAMILY', 'info', 1, this.#text.slice(at, end), `a rule for ${fields.onlyFamily} only`);
       return;
     }
     this.#noteTarget(fields, table, at, end);
-    const [rulePackets, ruleBytes] =
-      fields.counters === null ? [packets, bytes] : fields.counters.map((counter) => readCounter(counter));
-    const isList = (fields.source?.includes(',') ?? false) || (fields.destination?.includes(',') ?? false);
-    const texts = isList ? expandAddresses(fields, chain.name) : [this.#text.slice(at, end)];
-    for (const text of texts) {
-      const rule = new IptablesRule(this.#family, table.name, chain.name, text, rulePackets ?? null, ruleBytes ?? null);
+    const rulePackets = fields.counters === null ? packets : readCounter(fields.counters[0]);
+    const ruleBytes = fields.counters === null ? bytes : readCounter(fields.counters[1]);
+    const text = this.#text.slice(at, end);
+    if (fields.source?.includes(',') !== true && fields.destination?.includes(',') !== true) {
+      const rule = new IptablesRule(this.#family, table.name, chain.name, text, rulePackets, ruleBytes);
+      this.#place(chain, rule, insertAt, at, end);
+      return;
+    }
+    for (const line of expandAddresses(readRule(text, this.#family), chain.name)) {
+      const rule = new IptablesRule(this.#family, table.name, chain.name, line, rulePackets, ruleBytes);
       this.#place(chain, rule, insertAt, at, end);
     }
   }

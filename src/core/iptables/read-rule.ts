@@ -1,5 +1,5 @@
 import { readUnsigned } from './addresses.ts';
-import type { ExtensionSpec, OptionSpec, RuleOption } from './extension.ts';
+import type { ExtensionSpec, Grammar, OptionSpec, RuleOption } from './extension.ts';
 import { findMatch, findOption, findOptionByPrefix, findTarget, protocolMatch } from './extensions.ts';
 import type { Family } from './model.ts';
 import { protocolNumber } from './names.ts';
@@ -59,7 +59,7 @@ export function isVerdict(target: string): boolean {
 
 /** Reads one line from `-A` on. Never throws: what is not understood is kept as it was written. */
 export function readRule(text: string, family: Family): RuleFields {
-  return readArguments(tokenize(text), family, null);
+  return new RuleReader(tokenize(text), family, null).read(true);
 }
 
 interface Building {
@@ -69,9 +69,12 @@ interface Building {
   understood: boolean;
 }
 
-/** As `readRule`, on arguments already split. */
-export function readArguments(tokens: Tokens, family: Family, onOddity: OddityListener | null): RuleFields {
-  return new RuleReader(tokens, family, onOddity).read();
+/**
+ * Reads a line's arguments to find what is odd in them. The fields are not yet in the order and with the defaults that
+ * iptables-save prints: that costs as much again, and a ruleset as a whole does not need it.
+ */
+export function checkArguments(tokens: Tokens, family: Family, onOddity: OddityListener): RuleFields {
+  return new RuleReader(tokens, family, onOddity).read(false);
 }
 
 class RuleReader {
@@ -106,7 +109,7 @@ class RuleReader {
     this.#onOddity = onOddity;
   }
 
-  read(): RuleFields {
+  read(canonical: boolean): RuleFields {
     const { values, quoted } = this.#tokens;
     const count = values.length;
     while (this.#at < count) {
@@ -139,8 +142,8 @@ class RuleReader {
       outInterfaceNegated: this.#outInterfaceNegated,
       fragment: this.#fragment,
       fragmentNegated: this.#fragmentNegated,
-      matches: this.#matches.map((match) => finish(match, this.#family)),
-      target: this.#target === null ? null : finish(this.#target, this.#family),
+      matches: canonical ? this.#matches.map((match) => finish(match, this.#family)) : this.#matches,
+      target: this.#target === null || !canonical ? this.#target : finish(this.#target, this.#family),
       goto: this.#goto,
       stray: this.#stray,
       onlyFamily: this.#onlyFamily,
@@ -222,7 +225,7 @@ class RuleReader {
   }
 
   #extensionOption(use: Building, spec: OptionSpec, negated: boolean, attached: string | null): void {
-    const { values, quoted, starts } = this.#tokens;
+    const { values, quoted } = this.#tokens;
     const optionAt = this.#at;
     this.#at += 1;
     let not = negated;
@@ -234,7 +237,9 @@ class RuleReader {
     const read: string[] = [];
     let understood = !not || spec.negatable;
     if (!understood) this.#odd('IPT_UNEXPECTED_NEGATION', optionAt, `${spec.name} cannot be negated`);
-    for (const [index, grammar] of spec.grammars.entries()) {
+    const grammars = spec.grammars;
+    for (let index = 0; index < grammars.length; index += 1) {
+      const grammar = grammars[index] as Grammar;
       let value: string | undefined;
       if (index === 0 && attached !== null) value = attached;
       else if (this.#at < values.length && !(spec.optional && this.#startsOption())) {
@@ -251,7 +256,7 @@ class RuleReader {
       const canonical = grammar.canonical(value, this.#family);
       if (canonical === null) {
         understood = false;
-        this.#odd('IPT_UNREADABLE_VALUE', starts.length > 0 ? this.#at - 1 : 0, `${spec.name} wants ${grammar.kind}`);
+        this.#odd('IPT_UNREADABLE_VALUE', this.#at - 1, `${spec.name} wants ${grammar.kind}`);
       }
       read.push(canonical ?? value);
     }
@@ -377,14 +382,15 @@ class RuleReader {
 
   #readNetworks(value: string, negated: boolean): string | null {
     const everything = this.#family === 'ipv4' ? '0.0.0.0/0' : '::/0';
-    const read = value.includes(',')
-      ? value.split(',').map((part) => canonicalNetwork(part, this.#family))
-      : [canonicalNetwork(value, this.#family)];
-    if (read.includes(null)) {
+    let canonical = canonicalNetwork(value, this.#family);
+    if (canonical === null && value.includes(',')) {
+      const parts = value.split(',').map((part) => canonicalNetwork(part, this.#family));
+      canonical = parts.includes(null) ? null : parts.join(',');
+    }
+    if (canonical === null) {
       this.#odd('IPT_UNREADABLE_VALUE', this.#at - 1, `not an ${this.#family === 'ipv4' ? 'IPv4' : 'IPv6'} address`);
       return value;
     }
-    const canonical = read.join(',');
     return canonical === everything && !negated ? null : canonical;
   }
 

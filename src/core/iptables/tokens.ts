@@ -21,9 +21,16 @@ const BACKSLASH = 92;
  * Source:   add_param_to_argv() of iptables, and `iptables-restore` itself on the lines of test/core/iptables
  */
 export function tokenize(line: string, start = 0, end = line.length): Tokens & { readonly open: number } {
-  const values: string[] = [];
-  const starts: number[] = [];
-  const quoted: boolean[] = [];
+  const tokens: Tokens = { values: [], starts: [], quoted: [] };
+  return { ...tokens, open: tokenizeInto(tokens, line, start, end) };
+}
+
+/** As `tokenize`, into arrays used again from line to line; returns `open`. */
+export function tokenizeInto(tokens: Tokens, line: string, start: number, end: number): number {
+  const { values, starts, quoted } = tokens;
+  values.length = 0;
+  starts.length = 0;
+  quoted.length = 0;
   let open = -1;
   let at = start;
   while (at < end) {
@@ -38,9 +45,9 @@ export function tokenize(line: string, start = 0, end = line.length): Tokens & {
       if (at >= end) break;
       code = line.charCodeAt(at);
     }
+    starts.push(from);
     if (at >= end || code !== QUOTE) {
       values.push(line.slice(from, at));
-      starts.push(from);
       quoted.push(false);
       continue;
     }
@@ -66,10 +73,9 @@ export function tokenize(line: string, start = 0, end = line.length): Tokens & {
     at += 1;
     if (!closed) open = quote;
     values.push(value);
-    starts.push(from);
     quoted.push(true);
   }
-  return { values, starts, quoted, open };
+  return open;
 }
 
 const BARE = /^[-_A-Za-z0-9]+$/;

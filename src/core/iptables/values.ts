@@ -1,6 +1,7 @@
 import {
   canonicalIpv4Network,
   canonicalIpv6Network,
+  plainUnsigned,
   printIpv4,
   printIpv6,
   readIpv4,
@@ -31,6 +32,7 @@ export function unsigned(max = UINT32_MAX, min = 0): Grammar {
   return grammar(
     'number',
     (text) => {
+      if (plainUnsigned(text, max) >= min) return text;
       const value = readUnsigned(text, max);
       return value === null || value < min ? null : String(value);
     },
@@ -161,6 +163,7 @@ export function range(kind: string, max: number, read = (value: string) => readU
   return grammar(
     kind,
     (value) => {
+      if (plainUnsigned(value, max) !== -1) return value;
       const colon = value.indexOf(':');
       if (colon === -1) {
         const only = read(value);
