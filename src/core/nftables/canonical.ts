@@ -1,4 +1,5 @@
 import { isJsonArray, type Json, type JsonObject } from '../json.ts';
+import { parseStatementText } from './statement-text.ts';
 
 /**
  * The text that stands for a piece of a listing when two are compared: keys sorted, moving parts left out, and what nft
@@ -20,17 +21,17 @@ export function canonicalValue(value: Json): string {
 
 /** An object's members without those named, canonical. */
 export function canonicalMembers(object: JsonObject, except: ReadonlySet<string>): string {
-  const members: string[] = [];
-  for (const key of Object.keys(object)) {
-    if (!except.has(key)) members.push(`${quote(key)}:${write(object[key] as Json, 1)}`);
-  }
-  return members.sort().join(',');
+  return writeMembers(object, 1, except);
 }
 
 /** Deeper values are compared by their plain text; nft nests a dozen levels at most. */
 export const DEPTH_MAX = 200;
 
 function canonicalStatement(statement: Json, depth: number): string {
+  if (typeof statement === 'string') {
+    const repaired = parseStatementText(statement);
+    if (repaired !== null) return canonicalStatement(repaired, depth);
+  }
   if (statement === null || typeof statement !== 'object' || isJsonArray(statement)) return write(statement, depth);
   let text = '';
   let count = 0;
@@ -50,7 +51,7 @@ function canonicalStatement(statement: Json, depth: number): string {
         break;
       case 'quota':
         text = isPlainObject(body)
-          ? `{"quota":${writeMembers(body, depth + 1, 'used', 'used_unit')}}`
+          ? `{"quota":${writeMembers(body, depth + 1, QUOTA_MOVING)}}`
           : `{"quota":${write(body, depth + 1)}}`;
         break;
       default:
@@ -124,10 +125,13 @@ function write(value: Json, depth: number): string {
   }
 }
 
-function writeMembers(object: JsonObject, depth: number, ...except: readonly string[]): string {
+const NOTHING: ReadonlySet<string> = new Set();
+const QUOTA_MOVING: ReadonlySet<string> = new Set(['used', 'used_unit']);
+
+function writeMembers(object: JsonObject, depth: number, except: ReadonlySet<string> = NOTHING): string {
   const members: string[] = [];
   for (const key in object) {
-    if (except.includes(key)) continue;
+    if (except.has(key)) continue;
     const body = object[key] as Json;
     switch (key) {
       case 'expires':
@@ -196,6 +200,20 @@ const NEEDS_ESCAPE = /["\\\u0000-\u001f]/;
 
 function quote(text: string): string {
   return NEEDS_ESCAPE.test(text) ? JSON.stringify(text) : `"${text}"`;
+}
+
+/** Whether a value can be walked by recursion, and turned to JSON. */
+export function isShallow(value: Json, depth = 0): boolean {
+  if (value === null || typeof value !== 'object') return true;
+  if (depth > DEPTH_MAX) return false;
+  if (isArray(value)) {
+    for (const item of value)
+      if (item !== null && typeof item === 'object' && !isShallow(item, depth + 1)) return false;
+    return true;
+  }
+  const members = value as JsonObject;
+  for (const key in members) if (!isShallow(members[key] as Json, depth + 1)) return false;
+  return true;
 }
 
 /** JSON text of a value nested too deep for recursion. */

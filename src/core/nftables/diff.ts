@@ -53,7 +53,9 @@ function diffTable(before: NftTable, after: NftTable, diff: DiffContext, changes
   const attributes = diffAttributes(tableAttributes(before), tableAttributes(after), late);
   if (attributes.length > 0) changes.push({ kind: 'table_changed', table, attributes, before, after });
 
-  const reloaded = wasReloaded(before, after);
+  // After a reboot a table may get the handle it had, so its rules are asked too.
+  const isRemade = before.handle !== null && after.handle !== null && before.handle !== after.handle;
+  const reloaded = isRemade || haveNewHandles(before, after);
   for (const [name, chain] of before.chains) {
     const chainAfter = after.chains.get(name);
     if (chainAfter === undefined) {
@@ -64,7 +66,7 @@ function diffTable(before: NftTable, after: NftTable, diff: DiffContext, changes
       chain,
       chainAfter,
       age,
-      remade(before, after, chain, chainAfter, reloaded || diff.allReloaded),
+      !diff.allReloaded && (isRemade || (!reloaded && hasNewHandle(chain, chainAfter))),
     );
     if (chainAttributes.length > 0) {
       changes.push({ kind: 'chain_changed', table, attributes: chainAttributes, before: chain, after: chainAfter });
@@ -111,11 +113,8 @@ function diffChain(before: NftChain, after: NftChain, age: number, isRemade: boo
   return attributes;
 }
 
-/** Whether a chain, or its table, was deleted and made again while the rest of the ruleset stayed. */
-function remade(before: NftTable, after: NftTable, chain: NftChain, chainAfter: NftChain, reloaded: boolean): boolean {
-  if (reloaded) return false;
-  const differ = (a: number | null, b: number | null): boolean => a !== null && b !== null && a !== b;
-  return differ(before.handle, after.handle) || differ(chain.handle, chainAfter.handle);
+function hasNewHandle(before: NftChain, after: NftChain): boolean {
+  return before.handle !== null && after.handle !== null && before.handle !== after.handle;
 }
 
 function allTablesReloaded(baseline: NftRuleset, current: NftRuleset): boolean {
@@ -143,11 +142,8 @@ function lateAttributes(
   return late.filter((name) => !(name in older));
 }
 
-/**
- * Whether a table was loaded anew as a whole: most rules and chains that are still there have other handles. A table's
- * own handle is no sign: it may be the same after a reboot.
- */
-function wasReloaded(before: NftTable, after: NftTable): boolean {
+/** Whether most rules of a table that are still there have other handles: it was loaded anew as a whole. */
+function haveNewHandles(before: NftTable, after: NftTable): boolean {
   let same = 0;
   let other = 0;
   for (const [name, chain] of before.chains) {

@@ -59,6 +59,8 @@ export function ruleDocument(rule: NftRule, position: number): JsonObject {
   const statements = rule.expr.map(typeStatement);
   const flat = flatFields(statements);
   const document: Record<string, Json> = {
+    table: `${rule.family}/${rule.table}`,
+    chain: rule.chain,
     handle: rule.handle,
     position,
     rule: printRuleText(rule),

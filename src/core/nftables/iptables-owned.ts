@@ -1,4 +1,6 @@
+import { isJsonObject, type Json } from '../json.ts';
 import type { NftChain, NftRuleset, NftTable } from './model.ts';
+import { type NftExpression, typeStatement } from './typed.ts';
 
 /** The base chains iptables-nft makes in each of its tables: hook, type and priority are fixed. */
 const IPTABLES_CHAINS: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map([
@@ -50,41 +52,75 @@ export function isIptablesOwnedTable(table: NftTable): boolean {
   return baseChains > 0 && [...table.chains.values()].every(isIptablesChain);
 }
 
+// Each rule of iptables counts; a native one mostly does not.
 function isIptablesChain(chain: NftChain): boolean {
-  return chain.rules.every((rule) => rule.expr.every(isIptablesStatement));
+  return chain.rules.every(
+    ({ expr }) => expr.every(isIptablesStatement) && expr.some((one) => isJsonObject(one) && 'counter' in one),
+  );
 }
 
-// iptables-nft translates addresses, interfaces, protocols, ports and masks; everything else it writes as xt.
-const IPTABLES_STATEMENTS: ReadonlySet<string> = new Set([
-  'match',
-  'counter',
-  'xt',
-  'accept',
-  'drop',
-  'return',
-  'jump',
-  'goto',
-  'reject',
-  'log',
-  'limit',
-  'mangle',
-  'notrack',
-  'dnat',
-  'snat',
-  'masquerade',
-  'redirect',
-  'queue',
+/** What iptables-nft (1.8.9, 1.8.11) writes in nft's own terms; everything else is xt. */
+function isIptablesStatement(statement: Json): boolean {
+  const typed = typeStatement(statement);
+  switch (typed.kind) {
+    case 'xt':
+    case 'accept':
+    case 'drop':
+    case 'return':
+    case 'jump':
+    case 'goto':
+      return true;
+    case 'counter':
+    case 'limit':
+      return typed.form === 'fields' || typed.form === 'bare';
+    case 'log':
+      return typed.form === 'fields' && typed.fields.group !== undefined;
+    case 'mangle':
+      return typed.form === 'fields' && typed.fields.key?.kind === 'meta' && typed.fields.key.fields.key === 'mark';
+    case 'match':
+      return typed.form === 'fields' && isIptablesField(typed.fields.left) && isPlainValue(typed.fields.right);
+    default:
+      return false;
+  }
+}
+
+const IPTABLES_FIELDS: ReadonlySet<string> = new Set([
+  'ip saddr',
+  'ip daddr',
+  'ip protocol',
+  'ip frag-off',
+  'ip6 saddr',
+  'ip6 daddr',
+  'ip6 nexthdr',
+  'tcp sport',
+  'tcp dport',
+  'tcp flags',
+  'udp sport',
+  'udp dport',
+  'meta iifname',
+  'meta oifname',
+  'meta l4proto',
+  'meta mark',
 ]);
 
-function isIptablesStatement(statement: NftChain['rules'][number]['expr'][number]): boolean {
-  if (statement === null || typeof statement !== 'object' || Array.isArray(statement)) return false;
-  for (const [kind, body] of Object.entries(statement)) {
-    if (!IPTABLES_STATEMENTS.has(kind)) return false;
-    // A named object or a set is nothing iptables knows.
-    if (kind !== 'xt' && /"@|"(?:map|set|concat|objref)":/.test(JSON.stringify(body ?? null))) return false;
-    if ((kind === 'counter' || kind === 'limit') && typeof body === 'string') return false;
+function isIptablesField(left: NftExpression | undefined): boolean {
+  if (left?.kind === '&') return isIptablesField(left.operands[0]);
+  if (left?.kind === 'meta') return IPTABLES_FIELDS.has(`meta ${left.fields.key}`);
+  return left?.kind === 'payload' && IPTABLES_FIELDS.has(`${left.fields.protocol} ${left.fields.field}`);
+}
+
+/** No set, no map, no concatenation: those are nft's alone. */
+function isPlainValue(right: NftExpression | undefined): boolean {
+  switch (right?.kind) {
+    case 'value':
+    case 'prefix':
+    case 'range':
+    case 'list':
+    case '|':
+      return true;
+    default:
+      return false;
   }
-  return true;
 }
 
 /** The ruleset without the tables that the predicate picks. */

@@ -1,6 +1,6 @@
 import { type Diagnostic, excerpt, printable } from '../diagnostics.ts';
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from '../json.ts';
-import { canonicalMembers, canonicalStatements, flatText } from './canonical.ts';
+import { canonicalMembers, canonicalStatements, flatText, isShallow } from './canonical.ts';
 import {
   type NftChain,
   type NftObject,
@@ -62,6 +62,11 @@ class RulesetReader {
   read(item: Json): void {
     const keys = isJsonObject(item) ? Object.keys(item) : [];
     const kind = keys[0];
+    // Of a rule only what is not known word for word can be deep: that is looked at below.
+    if (kind !== 'rule' && !isShallow(item)) {
+      this.#reject(item, 'nested deeper than any listing is');
+      return;
+    }
     if (!isJsonObject(item) || kind === undefined || keys.length !== 1) {
       this.#reject(item, 'an item that is no object with one member');
       return;
@@ -215,10 +220,13 @@ class RulesetReader {
       this.#lastChain = chain;
       this.#lastTable = table;
     }
-    for (const statement of listed) {
-      if (!isKnownStatement(statement)) this.#noteStatement(statement, table, name);
-    }
+    const unknown = listed.filter((statement) => !isKnownStatement(statement));
     const comment = textOf(body, 'comment');
+    if ((unknown.length > 0 || hasOthers(body)) && !isShallow(body)) {
+      this.#reject(item, 'nested deeper than any listing is');
+      return;
+    }
+    for (const statement of unknown) this.#noteStatement(statement, table, name);
     chain.rules.push({
       family: table.family,
       table: table.name,
@@ -308,7 +316,7 @@ class RulesetReader {
   }
 
   #reject(item: Json, what: string): void {
-    this.unparsed.push(item);
+    this.unparsed.push(isShallow(item) ? item : flatText(item));
     this.#note('NFT_UNKNOWN_ITEM', 'warning', item, `${what}: kept verbatim and compared as text`);
   }
 
@@ -329,16 +337,15 @@ class RulesetReader {
   }
 }
 
+/** Whether a rule has members that nobody knows; a comment that is no text is one. */
+function hasOthers(body: JsonObject): boolean {
+  for (const key in body) if (!RULE_PLACE.has(key) || (key === 'comment' && typeof body[key] !== 'string')) return true;
+  return false;
+}
+
 function identityOf(body: JsonObject, statements: readonly Json[], comment: string | null): string {
   let text = canonicalStatements(statements);
-  let others = false;
-  for (const key in body) {
-    if (!RULE_PLACE.has(key)) {
-      others = true;
-      break;
-    }
-  }
-  if (others) text += canonicalMembers(body, RULE_PLACE);
+  if (hasOthers(body)) text += canonicalMembers(body, RULE_PLACE);
   const given = body['comment'];
   if (comment === null && given !== undefined) text += canonicalStatements([given]);
   return text;

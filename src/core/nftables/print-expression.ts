@@ -60,7 +60,7 @@ const NOTHING: NftExpression = { kind: 'value', value: '' };
 
 function binaryType(own: Datatype, wanted: Datatype): Datatype {
   if (own === 'mark' || own === 'flags') return own;
-  return wanted === 'mark' ? 'mark' : 'hex';
+  return wanted === 'mark' ? 'mark' : own;
 }
 
 /** Within a bitwise expression a lower one stands in brackets. */
@@ -151,7 +151,8 @@ function offsetOf(offset: number | undefined): string {
 function printValue(value: string | number | boolean, type: Datatype): string {
   if (typeof value === 'boolean')
     return type === 'presence' ? (value ? 'exists' : 'missing') : value ? 'true' : 'false';
-  if (typeof value === 'string') return type === 'text' && value !== '*' ? quoted(value) : value;
+  if (typeof value === 'string')
+    return type === 'text' && value !== '*' && !/^\d+$/.test(value) ? quoted(value) : value;
   if (type === 'mark') return `0x${value.toString(16).padStart(8, '0')}`;
   return type === 'hex' || type === 'flags' ? `0x${value.toString(16)}` : String(value);
 }
@@ -214,7 +215,7 @@ export function datatypeOf(expression: NftExpression): Datatype {
     case '<<':
     case '>>': {
       const own = datatypeOf(expression.operands[0] ?? NOTHING);
-      return own === 'plain' ? 'hex' : own;
+      return own;
     }
     default:
       return 'plain';

@@ -1,12 +1,15 @@
 import type { Json, JsonObject } from '../json.ts';
-import { flatText } from './canonical.ts';
-import type { NftRuleset, NftTable } from './model.ts';
+import type { NftRule, NftRuleset, NftSet, NftTable } from './model.ts';
+import { parseStatementText } from './statement-text.ts';
 
 /**
  * The ruleset as libnftables JSON that `nft -j -f` accepts into an empty kernel: tables, then chains, objects and
  * flowtables, then sets and maps (whose verdicts name chains and whose data name objects), then rules. nft's own
- * listing has maps before chains, and does not load. What was unparsed is left out, and so are statements that no nft
- * reads back: `xt`, and those that nft printed as text.
+ * listing has maps before chains, and does not load. What was unparsed is left out.
+ *
+ * What a listing does not tell cannot be loaded, and nft refuses it as a whole: `xt` statements (no parameters), a
+ * chain within a rule, the device of an ingress chain (nft before 1.0.8), a set type printed as `integer`. nft 1.0.6
+ * loads, but ignores, comments of tables and sets and the flags of tables.
  */
 export function printNftJson(ruleset: NftRuleset): string {
   const items: Json[] = [];
@@ -20,14 +23,15 @@ export function printNftJson(ruleset: NftRuleset): string {
   }
   for (const table of tables) {
     for (const set of table.sets.values()) {
-      items.push({ [set.kind]: set.elements.length === 0 ? set.raw : { ...set.raw, elem: set.elements } });
+      const body = setBody(set);
+      items.push({ [set.kind]: set.elements.length === 0 ? body : { ...body, elem: set.elements } });
     }
   }
   for (const table of tables) {
-    for (const chain of table.chains.values()) for (const rule of chain.rules) items.push({ rule: rule.raw });
+    for (const chain of table.chains.values()) for (const rule of chain.rules) items.push({ rule: ruleBody(rule) });
   }
   // One item a line: a report can be read and compared with ordinary tools.
-  return `{"nftables": [\n${items.map(stringify).join(',\n')}\n]}\n`;
+  return `{"nftables": [\n${items.map((item) => JSON.stringify(item)).join(',\n')}\n]}\n`;
 }
 
 function tableBody(table: NftTable): JsonObject {
@@ -35,12 +39,14 @@ function tableBody(table: NftTable): JsonObject {
   return { ...table.raw, flags: table.flags.map((flag) => (flag === 'unreadable' ? 'dormant' : flag)) };
 }
 
-function stringify(value: Json): string {
-  try {
-    return JSON.stringify(value);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    // Nested deeper than the stack: only made-up input is.
-    return flatText(value);
-  }
+/** nft 1.0.6 prints a concatenation of map data as one string, which it does not read. */
+function setBody(set: NftSet): JsonObject {
+  const data = set.raw['map'];
+  return typeof data === 'string' && data.includes(' . ') ? { ...set.raw, map: data.split(' . ') } : set.raw;
+}
+
+function ruleBody(rule: NftRule): JsonObject {
+  if (!rule.expr.some((statement) => typeof statement === 'string')) return rule.raw;
+  const expr = rule.expr.map((one) => (typeof one === 'string' ? (parseStatementText(one) ?? one) : one));
+  return { ...rule.raw, expr };
 }

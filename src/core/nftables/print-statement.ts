@@ -8,8 +8,12 @@ type FieldsOf<Kind extends NftStatement['kind']> = StatementOf<Kind>['fields'];
 
 const NOTHING: NftExpression = { kind: 'value', value: '' };
 
-/** A statement as `nft list` prints it; an opaque one as its JSON. */
-export function printStatement(statement: NftStatement): string {
+/**
+ * A statement as `nft list` prints it; an opaque one as its JSON.
+ *
+ * @param family  of the table: what a `reject` answers by default depends on it
+ */
+export function printStatement(statement: NftStatement, family = 'inet'): string {
   switch (statement.form) {
     case 'opaque':
       return typeof statement.json === 'string' ? oneLine(statement.json) : flatText(statement.json);
@@ -24,7 +28,7 @@ export function printStatement(statement: NftStatement): string {
       return REFERENCES.get(statement.kind)?.(text) ?? `${statement.kind} name ${text}`;
     }
     case 'fields':
-      return printFields(statement);
+      return printFields(statement, family);
   }
 }
 
@@ -44,7 +48,7 @@ function oneLine(text: string): string {
     .replace(/; \}$/, ' }');
 }
 
-function printFields(statement: Extract<NftStatement, { form: 'fields' }>): string {
+function printFields(statement: Extract<NftStatement, { form: 'fields' }>, family: string): string {
   switch (statement.kind) {
     case 'match':
       return printMatch(statement.fields);
@@ -64,7 +68,7 @@ function printFields(statement: Extract<NftStatement, { form: 'fields' }>): stri
     case 'log':
       return printLog(statement.fields);
     case 'reject':
-      return printReject(statement.fields);
+      return printReject(statement.fields, family);
     case 'snat':
     case 'dnat':
       return printNat(statement.kind, statement.fields);
@@ -172,10 +176,15 @@ function logFlags(flags: readonly string[]): string | undefined {
   return words(tcp.length === 0 ? undefined : `flags tcp ${tcp.join(',')}`, ...others);
 }
 
-function printReject({ type, expr }: FieldsOf<'reject'>): string {
+const REJECT_DEFAULT: ReadonlyMap<string, string> = new Map([
+  ['ip', 'icmp'],
+  ['ip6', 'icmpv6'],
+]);
+
+function printReject({ type, expr }: FieldsOf<'reject'>, family: string): string {
   if (type === undefined) return 'reject';
-  if (type === 'tcp reset') return 'reject with tcp reset';
   const code = expr === undefined ? '' : printExpression(expr);
+  if (code === 'port-unreachable' && (type === 'icmpx' || type === REJECT_DEFAULT.get(family))) return 'reject';
   return words('reject with', type, code);
 }
 
@@ -202,7 +211,7 @@ function endpoint(addr: NftExpression | undefined, port: NftExpression | undefin
 
 function printUpdate(statement: StatementOf<'set'> | StatementOf<'map'> | StatementOf<'meter'>): string {
   const { stmt } = statement.fields;
-  const statements = (stmt === undefined ? [] : 'kind' in stmt ? [stmt] : stmt).map(printStatement);
+  const statements = (stmt === undefined ? [] : 'kind' in stmt ? [stmt] : stmt).map((one) => printStatement(one));
   if (statement.kind === 'meter') {
     const { name, size, key = NOTHING } = statement.fields;
     const inner = words(printElement(key, datatypeOf(key)), ...statements);

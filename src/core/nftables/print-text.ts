@@ -13,7 +13,9 @@ import { type NftStatement, typeExpression, typeStatement } from './typed.ts';
  */
 export function printRuleText(rule: NftRule, options: { readonly stateless?: boolean } = {}): string {
   const statements = rule.expr
-    .map((statement) => printStatement(typeStatement(options.stateless ? withoutState(statement) : statement)))
+    .map((statement) =>
+      printStatement(typeStatement(options.stateless ? withoutState(statement) : statement), rule.family),
+    )
     .join(' ');
   return rule.comment === null ? statements : `${statements} comment ${quoted(rule.comment)}`;
 }

@@ -7,7 +7,11 @@ import { parseStatementText } from './statement-text.ts';
  * baseline and current were listed by different versions; found by listing the same kernel with 1.0.6 and 1.1.3.
  */
 export function canonicalAcrossVersions(statements: readonly Json[]): string {
-  return canonicalStatements(statements.map((statement) => loosen(statement, 0)));
+  return canonicalStatements(statements.map((statement) => loosen(repaired(statement), 0)));
+}
+
+function repaired(statement: Json): Json {
+  return typeof statement === 'string' ? (parseStatementText(statement) ?? statement) : statement;
 }
 
 /** Negative when `a` is the older of two versions; 0 when they are equal or cannot be compared. */
@@ -58,7 +62,6 @@ const MPTCP_SUBTYPES: ReadonlyMap<string, number> = new Map(
 );
 
 function loosen(value: Json, depth: number): Json {
-  if (typeof value === 'string') return depth === 0 ? (parseStatementText(value) ?? value) : value;
   if (value === null || typeof value !== 'object' || depth > DEPTH_MAX) return value;
   if (isJsonArray(value)) return value.map((item) => loosen(item, depth + 1));
   const keys = Object.keys(value);
