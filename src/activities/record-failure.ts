@@ -40,6 +40,10 @@ export function failureOutcome(
   };
 }
 
+export function nextStepFor(reason: FailureReason): string {
+  return NEXT_STEPS[reason];
+}
+
 const NEXT_STEPS: Record<FailureReason, string> = {
   vm_stopped: 'start the VM, or leave it out of the selector',
   vm_not_found: 'it was deleted or moved; run again',
@@ -54,6 +58,8 @@ const NEXT_STEPS: Record<FailureReason, string> = {
   service_error: 'see the Azure status page; run again',
   bad_envelope:
     'the output did not verify and was not used; run again, and look at other users of Run Command on this VM',
+  nothing_read:
+    'no firewall tool could be read on the VM: are iptables-save or nft installed, and did the probe run as root?',
   too_large: 'the ruleset is too large for Run Command slices; use SSH for this VM',
   unstable:
     'the ruleset keeps changing while it is read; run again at a quieter time, or use SSH, which reads in one go',

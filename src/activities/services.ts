@@ -7,4 +7,5 @@ export interface InspectionServices {
   readonly runner: RunCommandRunner;
   /** The text of probe/probe.sh as deployed. */
   readonly probeText: string;
+  readonly now: () => Date;
 }

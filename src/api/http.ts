@@ -20,8 +20,8 @@ export interface DurableClient {
 export interface DurableStatus {
   readonly instanceId: string;
   readonly runtimeStatus: string;
-  readonly customStatus: unknown;
-  readonly output: unknown;
+  readonly customStatus?: unknown;
+  readonly output?: unknown;
   readonly createdTime: Date | string;
   readonly lastUpdatedTime: Date | string;
 }

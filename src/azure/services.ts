@@ -35,6 +35,7 @@ export function makeAzureServices(env: Readonly<Record<string, string | undefine
     directory: new AzureVmDirectory(clients),
     runner: new AzureRunCommandRunner(clients),
     probeText: readFileSync(join(packageRoot(), 'probe', 'probe.sh'), 'utf8'),
+    now: () => new Date(),
   };
 }
 

@@ -131,6 +131,7 @@ export type ProbeStep =
 export type FailureReason =
   | UnavailableReason
   | 'bad_envelope'
+  | 'nothing_read'
   | 'too_large'
   | 'unstable'
   | 'integrity'

@@ -5,7 +5,7 @@ import { appServices } from '../azure/services.ts';
 df.app.client.timer('drift-sweep', {
   schedule: '%DRIFT_SWEEP_SCHEDULE%',
   handler: async (_timer, client, context) => {
-    const { settings } = appServices();
-    await startSweep(client, { settings, now: () => new Date(), log: (message) => context.log(message) });
+    const { settings, now } = appServices();
+    await startSweep(client, { settings, now, log: (message) => context.log(message) });
   },
 });

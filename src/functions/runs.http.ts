@@ -9,8 +9,8 @@ df.app.client.http('startRun', {
   methods: ['POST'],
   authLevel: 'function',
   handler: async (request, client) => {
-    const { store, settings } = appServices();
-    return toFunctions(await startRun(fromFunctions(request), client, { store, settings, now: () => new Date() }));
+    const services = appServices();
+    return toFunctions(await startRun(fromFunctions(request), client, services));
   },
 });
 

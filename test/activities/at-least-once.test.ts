@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+import { BlobServiceClient } from '@azure/storage-blob';
+import { type ArmSimulator, startArmSimulator } from '../../local/arm/arm-simulator.ts';
+import { type LocalStorage, startAzurite } from '../../local/azurite.ts';
+import { type Fleet, startFleet } from '../../local/fleet/fleet.ts';
+import { readApproved } from '../../src/activities/approved-baseline.ts';
+import { makeFinishRun } from '../../src/activities/finish-run.ts';
+import { makeListFleet } from '../../src/activities/list-fleet.ts';
+import { makeOpenRun } from '../../src/activities/open-run.ts';
+import { makePollProbe } from '../../src/activities/poll-probe.ts';
+import { makeRecordFailure } from '../../src/activities/record-failure.ts';
+import { makeRecordSnapshot } from '../../src/activities/record-snapshot.ts';
+import { makeStartProbe } from '../../src/activities/start-probe.ts';
+import { BlobSnapshotStore } from '../../src/azure/blob-store.ts';
+import { ComputeClients } from '../../src/azure/compute-clients.ts';
+import { AzureRunCommandRunner } from '../../src/azure/run-command-runner.ts';
+import type { AppServices } from '../../src/azure/services.ts';
+import { makeAzureServices } from '../../src/azure/services.ts';
+import { artifactNames } from '../../src/core/artifact-names.ts';
+import type { ProbeStep, RunMode, RunReport, StartProbeInput } from '../../src/core/contracts.ts';
+import { OperationError } from '../../src/core/errors.ts';
+import { vmKey } from '../../src/core/vm-id.ts';
+
+// Durable activities run at least once: whatever runs twice, or dies half-way, must leave what one run leaves.
+
+let storage: LocalStorage;
+let fleet: Fleet;
+let arm: ArmSimulator;
+let services: AppServices;
+
+before(async () => {
+  storage = await startAzurite();
+  fleet = await startFleet({ mode: 'replay' });
+  arm = await startArmSimulator({ vms: fleet.vms, executeScript: fleet.executeScript, minimumRunMs: 20 });
+  const credential = { getToken: async () => ({ token: 'test', expiresOnTimestamp: Date.now() + 3_600_000 }) };
+  const runner = new AzureRunCommandRunner(new ComputeClients({ credential, endpoint: arm.url }));
+  services = { ...makeAzureServices({ BASELINE_STORAGE: storage.connectionString, ARM_ENDPOINT: arm.url }), runner };
+});
+after(async () => {
+  await arm.stop();
+  await fleet.stop();
+  await storage.stop();
+});
+beforeEach(async () => {
+  const service = BlobServiceClient.fromConnectionString(storage.connectionString);
+  for await (const { name } of service.listContainers()) await service.deleteContainer(name);
+  await new BlobSnapshotStore(service).createContainers();
+});
+
+const place = { page: 0, index: 0 };
+const target = () => fleet.vms.find(({ name }) => name === 'edge-nft') ?? assert.fail('no such VM');
+
+async function open(runId: string, mode: RunMode): Promise<void> {
+  await makeOpenRun(services)({
+    schema_version: 1,
+    run_id: runId,
+    mode,
+    selector: { vm_ids: [target().id] },
+    baseline: null,
+    requested_at: '2026-01-01T00:00:00.000Z',
+    trigger: 'http',
+  });
+  await makeListFleet(services)({ runId, pageSize: 50 });
+}
+
+const probe = (runId: string): StartProbeInput => ({
+  ...place,
+  runId,
+  capture: 0,
+  slice: 1,
+  attempt: 0,
+  nonce: Buffer.from(runId.padEnd(16, '-')).toString('hex').slice(0, 32),
+});
+
+async function capture(runId: string): Promise<ProbeStep> {
+  await makeStartProbe(services)(probe(runId));
+  for (let look = 0; look < 200; look += 1) {
+    const step = await makePollProbe(services)(probe(runId));
+    if (step.kind !== 'running') return step;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  throw new Error('the probe did not end');
+}
+
+const record = (runId: string) => makeRecordSnapshot(services)({ ...place, runId, capture: 0, attempts: [0] });
+
+async function everyBlob(): Promise<Map<string, string>> {
+  const blobs = new Map<string, string>();
+  for (const area of ['baselines', 'reports', 'runs', 'state'] as const) {
+    for await (const name of services.store.list(area, '')) {
+      blobs.set(`${area}/${name}`, new TextDecoder().decode((await services.store.read(area, name))?.bytes));
+    }
+  }
+  return blobs;
+}
+
+test('a listing made twice is the first one, though a VM was deployed in between', async () => {
+  await open('fw_1', 'baseline');
+  const first = await everyBlob();
+  const directory = { list: () => services.directory.list({ vm_ids: fleet.vms.map(({ id }) => id) }) };
+  assert.deepEqual(await makeListFleet({ ...services, directory })({ runId: 'fw_1', pageSize: 50 }), {
+    vms: 1,
+    pages: 1,
+  });
+  assert.deepEqual(await everyBlob(), first);
+});
+
+test('a probe started twice is posted once', async () => {
+  await open('fw_2', 'baseline');
+  const before = arm.runs.length;
+  await makeStartProbe(services)(probe('fw_2'));
+  await makeStartProbe(services)(probe('fw_2'));
+  assert.equal(arm.runs.length, before + 1);
+});
+
+test('a probe posted and not noted finds the VM busy, and may be tried again', async () => {
+  await open('fw_3', 'baseline');
+  arm.control.failNext('edge-nft', { kind: 'neverFinishes' });
+  await makeStartProbe(services)(probe('fw_3'));
+  const again = await makeStartProbe(services)({ ...probe('fw_3'), attempt: 1 });
+  arm.control.finishAll();
+  assert.equal(again.kind === 'unavailable' && again.reason, 'busy');
+  assert.equal(again.kind === 'unavailable' && again.retryAfterSeconds !== null, true);
+});
+
+test('a slice looked at after it arrived is read from staging, not asked for again', async () => {
+  await open('fw_4', 'baseline');
+  const step = await capture('fw_4');
+  const requests = arm.requests.length;
+  assert.deepEqual(await makePollProbe(services)(probe('fw_4')), step);
+  assert.equal(arm.requests.length, requests);
+});
+
+test('a snapshot recorded twice, and five times at once, is the same bytes', async () => {
+  await open('fw_5', 'baseline');
+  await capture('fw_5');
+  const first = await record('fw_5');
+  const blobs = await everyBlob();
+  const again = await Promise.all(Array.from({ length: 5 }, () => record('fw_5')));
+  for (const summary of again) assert.deepEqual(summary, first);
+  assert.deepEqual(await everyBlob(), blobs);
+});
+
+test('a record that died at any of its writes is finished by the next run, to the same bytes', async () => {
+  await open('fw_6', 'baseline');
+  await capture('fw_6');
+  const staged = new Set((await everyBlob()).keys());
+  await record('fw_6');
+  const whole = await everyBlob();
+  const written = [...whole.keys()].filter((name) => !staged.has(name));
+  assert.equal(written.length, 4);
+  for (let keep = 0; keep < written.length; keep += 1) {
+    let writes = 0;
+    const dying = {
+      ...services,
+      store: new Proxy(services.store, {
+        get: (store, key) => {
+          const value = Reflect.get(store, key) as unknown;
+          if (key !== 'create' && key !== 'replace') return typeof value === 'function' ? value.bind(store) : value;
+          return async (...args: unknown[]) => {
+            writes += 1;
+            if (writes > keep) throw new Error('the process died here');
+            return (value as (...all: unknown[]) => Promise<unknown>).apply(store, args);
+          };
+        },
+      }),
+    };
+    await clear(written);
+    await assert.rejects(
+      makeRecordSnapshot(dying)({ ...place, runId: 'fw_6', capture: 0, attempts: [0] }),
+      /died here/,
+    );
+    await record('fw_6');
+    assert.deepEqual(await everyBlob(), whole, `after dying at write ${keep + 1}`);
+  }
+});
+
+async function clear(names: readonly string[]): Promise<void> {
+  const service = BlobServiceClient.fromConnectionString(storage.connectionString);
+  for (const name of names) {
+    const [area = '', ...path] = name.split('/');
+    await service.getContainerClient(area).getBlobClient(path.join('/')).deleteIfExists();
+  }
+}
+
+test('other bytes under a baseline’s name are a conflict, and stay as they are', async () => {
+  await open('fw_7', 'baseline');
+  await capture('fw_7');
+  const name = artifactNames.snapshot(vmKey(target().id), 'fw_7');
+  await services.store.create('baselines', name, new TextEncoder().encode('somebody else’s'));
+  await assert.rejects(record('fw_7'), (error) => error instanceof OperationError && error.code === 'STORE_CONFLICT');
+  assert.equal(new TextDecoder().decode((await services.store.read('baselines', name))?.bytes), 'somebody else’s');
+});
+
+test('of two baseline runs at once the later capture is approved, in whichever order they finish', async () => {
+  for (const runId of ['fw_8a', 'fw_8b']) {
+    await open(runId, 'baseline');
+    await capture(runId);
+  }
+  await record('fw_8b');
+  await record('fw_8a');
+  assert.equal((await readApproved(services.store, vmKey(target().id)))?.approved.session_id, 'fw_8b');
+});
+
+test('the first outcome of a VM stands, and a run without an outcome reports the VM as failed', async () => {
+  await open('fw_9', 'drift');
+  const finish = {
+    runId: 'fw_9',
+    vms: 1,
+    startedAt: '2026-01-01T00:00:00.000Z',
+    finishedAt: '2026-01-01T00:01:00.000Z',
+  };
+  await open('fw_9x', 'drift');
+  const nothing = await makeFinishRun(services)({ ...finish, runId: 'fw_9x' });
+  assert.equal(nothing.not_readable, 1);
+  const busy = { ...place, runId: 'fw_9', reason: 'busy', code: 'ARM_BUSY', message: 'held' } as const;
+  await makeRecordFailure(services)(busy);
+  await makeRecordFailure(services)({ ...busy, reason: 'denied', code: 'ARM_DENIED' });
+  await makeFinishRun(services)(finish);
+  await makeFinishRun(services)({ ...finish, finishedAt: '2026-01-01T00:02:00.000Z' });
+  const report = JSON.parse((await everyBlob()).get('runs/fw_9/report.json') ?? '') as RunReport;
+  assert.deepEqual([report.outcomes[0]?.problem?.code, report.finished_at], ['ARM_BUSY', finish.finishedAt]);
+});
