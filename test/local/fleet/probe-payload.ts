@@ -12,16 +12,20 @@ export interface PayloadSection {
 
 const NEVER_ABORTED = new AbortController().signal;
 
-/** Runs the real probe on a VM of the fleet, whole, and answers its sections by name. */
-export async function probeSections(fleet: Fleet, vmName: string): Promise<Map<string, PayloadSection>> {
+/** Runs the real probe on a VM of the fleet, whole and with counters, and answers its payload's bytes. */
+export async function probePayload(fleet: Fleet, vmName: string): Promise<Buffer> {
   const vm = fleet.vms.find(({ name }) => name === vmName);
   if (vm === undefined) throw new Error(`no VM ${vmName}`);
   const probe = readFileSync(join(repositoryRoot, 'probe', 'probe.sh'), 'utf8').split('\n');
   const lines = [`NFI_NONCE=${'a'.repeat(32)} NFI_MODE=full`, ...probe];
   const { stdout, stderr, exitCode } = await fleet.executeScript(vm, lines, NEVER_ABORTED);
   if (exitCode !== 0) throw new Error(`the probe on ${vmName} exited with ${exitCode}: ${stdout}${stderr}`);
-  const data = stdout.toString('utf8').split('\n').at(-3) ?? '';
-  return splitSections(gunzipSync(Buffer.from(data, 'base64')));
+  return gunzipSync(Buffer.from(stdout.toString('utf8').split('\n').at(-3) ?? '', 'base64'));
+}
+
+/** The sections of `probePayload` by name. */
+export async function probeSections(fleet: Fleet, vmName: string): Promise<Map<string, PayloadSection>> {
+  return splitSections(await probePayload(fleet, vmName));
 }
 
 function splitSections(payload: Buffer): Map<string, PayloadSection> {
