@@ -5,7 +5,7 @@ import type { DriftDocument } from '../src/core/drift/drift-document.ts';
 export interface OperationStatus {
   readonly id: string;
   readonly status: 'NotStarted' | 'Running' | 'Succeeded' | 'Failed' | 'Canceled';
-  readonly progress: { readonly phase: string; readonly vms: number | null } | null;
+  readonly progress: { readonly phase: string; readonly vms: number | null; readonly done?: number } | null;
   readonly result?: { readonly counts: RunCounts };
   readonly error?: { readonly message: string };
 }

@@ -30,6 +30,8 @@ main().then(
 
 async function main(): Promise<string> {
   const environment = await startEnvironment({
+    // Real Run Commands take 20 s and more; the simulated ones are quick, so the waits between looks are too.
+    timeScale: 10,
     progress: (what) => progress.show(`starting ${what}`),
     log: (line) => hostLog.push(line),
   });
@@ -115,7 +117,7 @@ async function tellTheStory(environment: LocalEnvironment): Promise<string> {
 
 async function run(api: ApiClient, body: { mode: string; selector: unknown; session_id: string }): Promise<RunReport> {
   const report = await api.run(body, ({ status, progress: at }) => {
-    const fleetSize = at?.vms == null ? '' : `, ${at.vms} VMs`;
+    const fleetSize = at?.vms == null ? '' : `, ${at.done === undefined ? '' : `${at.done} of `}${at.vms} VMs`;
     progress.show(`${body.mode} run ${body.session_id}: ${at?.phase ?? status}${fleetSize}`);
   });
   progress.clear();

@@ -21,7 +21,7 @@ export interface EnvironmentOptions {
   /** One line of the host's log. */
   readonly log?: (line: string) => void;
   readonly settings?: Readonly<Record<string, string>>;
-  /** How much faster than the clock durable timers run. */
+  /** How much faster than the clock durable timers run; the app's schedules are off then, and run by hand. */
   readonly timeScale?: number;
   /** Keeps the host's state when the host is restarted on it; by default a directory that goes with the environment. */
   readonly stateDirectory?: string;
@@ -86,7 +86,7 @@ export async function startEnvironment(options: EnvironmentOptions = {}): Promis
       '--master-key',
       masterKey,
     ];
-    if (options.timeScale !== undefined) args.push('--time-scale', String(options.timeScale));
+    if (options.timeScale !== undefined) args.push('--time-scale', String(options.timeScale), '--no-timers');
     const start = () => startHost(settings, args, options.log ?? (() => {}));
     let host = await start();
     undo.push(() => host.stop());
@@ -134,7 +134,6 @@ function appSettings(
     ARM_ENDPOINT: arm.url,
     AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential',
     DRIFT_SWEEP_SCHEDULE: '0 0 */6 * * *',
-    RUN_POLL_SECONDS: '1',
     ...identity.settings,
     ...more,
   };
@@ -150,6 +149,9 @@ function startHost(
     appDirectory: repositoryRoot,
     args,
     env: settings,
-    onLine: (_stream, line) => log(line),
+    // What it says on stdout is for this process only: the ready line carries the keys.
+    onLine: (stream, line) => {
+      if (stream === 'stderr') log(line);
+    },
   });
 }

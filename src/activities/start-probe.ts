@@ -3,13 +3,12 @@ import { documentBytes } from '../core/baseline/integrity.ts';
 import { buildProbeScript } from '../core/capture/probe-script.ts';
 import type { ProbeStep, StartProbeInput } from '../core/contracts.ts';
 import type { Unavailable } from '../core/ports.ts';
-import { readDocument, readTarget } from './documents.ts';
+import { readTarget } from './documents.ts';
 import type { InspectionServices } from './services.ts';
 
 /** A Run Command under way, in staging: `state` holds signed URLs, which must not lie in an orchestration's history. */
 export interface StagedOperation {
   readonly state: string;
-  readonly pollAfterSeconds: number;
 }
 
 /**
@@ -21,8 +20,7 @@ export const makeStartProbe =
   ({ store, runner, probeText }: Pick<InspectionServices, 'store' | 'runner' | 'probeText'>) =>
   async (input: StartProbeInput): Promise<ProbeStep> => {
     const name = artifactNames.operation(input);
-    if ((await store.read('runs', name)) !== null)
-      return running(await readDocument<StagedOperation>(store, 'runs', name));
+    if ((await store.read('runs', name)) !== null) return { kind: 'running' };
     const target = await readTarget(store, input.runId, input);
     if (target.os_type === 'Windows') return unavailableStep(notLinux);
     if (input.capture === 0 && input.slice === 1) {
@@ -36,9 +34,9 @@ export const makeStartProbe =
     });
     const started = await runner.start(target.vm_id, script);
     if (started.kind === 'unavailable') return unavailableStep(started);
-    const operation: StagedOperation = { state: started.state, pollAfterSeconds: started.pollAfterSeconds };
+    const operation: StagedOperation = { state: started.state };
     await store.create('runs', name, documentBytes(operation));
-    return running(operation);
+    return { kind: 'running' };
   };
 
 const notLinux: Unavailable = {
@@ -47,10 +45,6 @@ const notLinux: Unavailable = {
   message: 'the VM runs Windows',
   retryAfterSeconds: null,
 };
-
-function running({ pollAfterSeconds }: StagedOperation): ProbeStep {
-  return { kind: 'running', pollAfterSeconds };
-}
 
 export function unavailableStep({ reason, message, retryAfterSeconds }: Unavailable): ProbeStep {
   return { kind: 'unavailable', reason, code: `ARM_${reason.toUpperCase()}`, message, retryAfterSeconds };

@@ -1,5 +1,7 @@
+import { artifactNames } from '../core/artifact-names.ts';
 import { SESSION_ID } from '../core/baseline/session-id.ts';
 import type { RunCounts } from '../core/contracts.ts';
+import type { SnapshotStore } from '../core/ports.ts';
 import { answering } from './errors.ts';
 import { type ApiRequest, type DurableClient, type DurableStatus, type HttpResponseInit, json } from './http.ts';
 import { problem } from './problem.ts';
@@ -24,7 +26,11 @@ export function operationLinks(runId: string): { operation: string; report: stri
  * `GET /api/v1/operations/{id}`: always 200 while the operation is known. Our own route on purpose: the built-in status
  * URL carries a key that can terminate and purge any instance.
  */
-export function getOperation(request: ApiRequest, client: DurableClient): Promise<HttpResponseInit> {
+export function getOperation(
+  request: ApiRequest,
+  client: DurableClient,
+  store: SnapshotStore,
+): Promise<HttpResponseInit> {
   return answering(async () => {
     const id = request.params['id'] ?? '';
     if (!SESSION_ID.test(id))
@@ -40,7 +46,7 @@ export function getOperation(request: ApiRequest, client: DurableClient): Promis
         status: state,
         created_at: new Date(status.createdTime).toISOString(),
         updated_at: new Date(status.lastUpdatedTime).toISOString(),
-        progress: status.customStatus ?? null,
+        progress: await progressOf(store, id, status.customStatus),
         ...(state === 'Succeeded' ? { result: { counts: status.output as RunCounts } } : {}),
         ...(state === 'Failed'
           ? { error: { code: 'RUN_FAILED', message: 'the run failed; the app logs under this id say where' } }
@@ -59,4 +65,13 @@ async function statusOf(client: DurableClient, id: string): Promise<DurableStatu
     if (error instanceof Error && /\b404\b/.test(error.message)) return null;
     throw error;
   }
+}
+
+/** The orchestration's own word, and how many VMs have an outcome by now: history does not count while VMs are asked. */
+async function progressOf(store: SnapshotStore, id: string, customStatus: unknown): Promise<object | null> {
+  if (typeof customStatus !== 'object' || customStatus === null) return null;
+  if ((customStatus as { phase?: unknown }).phase !== 'inspecting') return customStatus;
+  let done = 0;
+  for await (const _name of store.list('runs', artifactNames.outcomes(id))) done += 1;
+  return { ...customStatus, done };
 }

@@ -5,7 +5,6 @@ import { unavailableFrom } from './arm-errors.ts';
 import type { ComputeClients } from './compute-clients.ts';
 
 const REQUEST_TIMEOUT_MS = 60_000;
-const POLL_AFTER_SECONDS = 5;
 
 /** Action Run Command (`POST …/runCommand`), one request a step; api-version as pinned by @azure/arm-compute. */
 export class AzureRunCommandRunner implements RunCommandRunner {
@@ -39,7 +38,7 @@ export class AzureRunCommandRunner implements RunCommandRunner {
         { abortSignal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) },
       );
       await poller.submitted();
-      return { kind: 'started', state: await poller.serialize(), pollAfterSeconds: POLL_AFTER_SECONDS };
+      return { kind: 'started', state: await poller.serialize() };
     });
   }
 
@@ -51,7 +50,7 @@ export class AzureRunCommandRunner implements RunCommandRunner {
         abortSignal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
       });
       await poller.poll();
-      if (!poller.isDone) return { kind: 'running', pollAfterSeconds: POLL_AFTER_SECONDS };
+      if (!poller.isDone) return { kind: 'running' };
       const output = poller.result?.value ?? [];
       return { kind: 'finished', output: output.map(({ code, message }) => ({ code, message })) };
     });

@@ -118,7 +118,7 @@ export interface StartProbeInput extends VmPlace {
 
 /** What an activity says about one Run Command: ids and counts, never output. */
 export type ProbeStep =
-  | { readonly kind: 'running'; readonly pollAfterSeconds: number }
+  | { readonly kind: 'running' }
   | { readonly kind: 'slice'; readonly of: number; readonly sha256: string }
   | {
       readonly kind: 'unavailable';

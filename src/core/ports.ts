@@ -55,10 +55,10 @@ export interface Unavailable {
 
 export type StartResult =
   /** `state` is opaque, resumes the poll in any process, and holds signed URLs: never log it. */
-  { readonly kind: 'started'; readonly state: string; readonly pollAfterSeconds: number } | Unavailable;
+  { readonly kind: 'started'; readonly state: string } | Unavailable;
 
 export type PollResult =
-  | { readonly kind: 'running'; readonly pollAfterSeconds: number }
+  | { readonly kind: 'running' }
   | { readonly kind: 'finished'; readonly output: readonly RunCommandStatus[] }
   | Unavailable;
 

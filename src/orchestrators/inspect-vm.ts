@@ -100,10 +100,9 @@ function* takeSlice(
     const start: StartProbeInput = { runId, page, index, capture, slice, attempt, nonce };
     let step = yield* callActivity<ProbeStep>(context, ACTIVITIES.startProbe, start);
     while (step.kind === 'running') {
-      const seconds = Math.max(step.pollAfterSeconds, settings.pollSeconds);
-      if (context.df.currentUtcDateTime.getTime() + seconds * 1000 > deadline)
+      if (context.df.currentUtcDateTime.getTime() + settings.pollSeconds * 1000 > deadline)
         return timedOut(settings.vmDeadlineSeconds);
-      yield* wait(context, seconds);
+      yield* wait(context, settings.pollSeconds);
       step = yield* callActivity<ProbeStep>(context, ACTIVITIES.pollProbe, start);
     }
     if (step.kind === 'slice') return { kind: 'slice', of: step.of, sha256: step.sha256, attempt };

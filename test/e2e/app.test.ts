@@ -15,6 +15,7 @@ const log: string[] = [];
 before(async () => {
   environment = await startEnvironment({
     log: (line) => log.push(line),
+    timeScale: 10,
     settings: {
       RUN_LANES: '2',
       RUN_PAGE_SIZE: '5',

@@ -13,7 +13,7 @@ import {
 } from '../../src/core/contracts.ts';
 import { inspectVm } from '../../src/orchestrators/inspect-vm.ts';
 
-const running: ProbeStep = { kind: 'running', pollAfterSeconds: 5 };
+const running: ProbeStep = { kind: 'running' };
 const slice = (of: number, sha256 = 'same'): ProbeStep => ({ kind: 'slice', of, sha256 });
 const unavailable = (reason: 'busy' | 'vm_stopped', retryAfterSeconds: number | null): ProbeStep => ({
   kind: 'unavailable',
