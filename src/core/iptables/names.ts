@@ -23,6 +23,7 @@ const PROTOCOL_ALIASES: ReadonlyMap<string, number> = new Map([
   ['ipv6-mh', 135],
   ['mh', 135],
   ['ip', 0],
+  ['hopopt', 0],
   ['ip-encap', 4],
   ['ipsec-esp', 50],
   ['ipsec-ah', 51],

@@ -10,7 +10,7 @@ import {
 } from './model.ts';
 import { printFields } from './print.ts';
 import { checkArguments, isVerdict, type OddityListener, type RuleFields, readRule } from './read-rule.ts';
-import { type Tokens, tokenizeInto } from './tokens.ts';
+import { type Tokens, tokenizeRuleInto } from './tokens.ts';
 
 export interface ParsedIptables {
   readonly ruleset: IptablesRuleset;
@@ -278,7 +278,7 @@ class DocumentReader {
     this.#lineStart = lineStart;
     this.#commandStart = at;
     this.#commandEnd = end;
-    const open = tokenizeInto(tokens, text, at, end);
+    const open = tokenizeRuleInto(tokens, text, at, end);
     if (open !== -1) {
       const column = open - lineStart + 1;
       this.#report('IPT_OPEN_QUOTE', 'error', column, text.slice(start, end), 'a quote is never closed: truncated?');

@@ -3,7 +3,7 @@ import type { ExtensionSpec, Grammar, OptionSpec, RuleOption } from './extension
 import { findMatch, findOption, findOptionByPrefix, findTarget, protocolMatch } from './extensions.ts';
 import type { Family } from './model.ts';
 import { protocolNumber } from './names.ts';
-import { type Tokens, tokenize } from './tokens.ts';
+import { type Tokens, tokenizeRule } from './tokens.ts';
 import { canonicalNetwork, protocol as protocolGrammar } from './values.ts';
 
 /** A match or target as a rule uses it. */
@@ -59,7 +59,7 @@ export function isVerdict(target: string): boolean {
 
 /** Reads one line from `-A` on. Never throws: what is not understood is kept as it was written. */
 export function readRule(text: string, family: Family): RuleFields {
-  return new RuleReader(tokenize(text), family, null).read(true);
+  return new RuleReader(tokenizeRule(text), family, null).read(true);
 }
 
 interface Building {

@@ -1,4 +1,3 @@
-import { readUnsigned } from './addresses.ts';
 import type { RuleOption } from './extension.ts';
 import type { Family } from './model.ts';
 import { printHex } from './values.ts';
@@ -24,9 +23,13 @@ export function insert(options: readonly RuleOption[], added: RuleOption, before
 }
 
 export function rewriteTcp(options: RuleOption[]): RuleOption[] {
-  return options.map((option) =>
-    option.name === '--syn' ? { ...made('--tcp-flags', 'FIN,SYN,RST,ACK', 'SYN'), negated: option.negated } : option,
-  );
+  return options.flatMap((option) => {
+    if (option.name === '--syn') {
+      return [{ ...made('--tcp-flags', 'FIN,SYN,RST,ACK', 'SYN'), negated: option.negated }];
+    }
+    const always = option.name === '--tcp-flags' && option.values.join() === 'NONE,NONE' && !option.negated;
+    return always ? [] : [option];
+  });
 }
 
 export function rewriteRecent(options: RuleOption[], family: Family): RuleOption[] {
@@ -46,11 +49,7 @@ export function rewriteStatistic(options: RuleOption[]): RuleOption[] {
 
 export function rewriteConnlimit(options: RuleOption[], family: Family): RuleOption[] {
   const whole = family === 'ipv4' ? 32 : 128;
-  let result = options.map((option) => {
-    if (option.name !== '--connlimit-mask') return option;
-    const prefix = readUnsigned(option.values[0] ?? '', whole);
-    return prefix === null ? option : { ...option, values: [String(prefix)] };
-  });
+  let result = options;
   if (!has(result, '--connlimit-mask')) {
     result = insert(result, made('--connlimit-mask', String(whole)), ['--connlimit-saddr', '--connlimit-daddr']);
   }
@@ -63,7 +62,7 @@ export function rewriteConnlimit(options: RuleOption[], family: Family): RuleOpt
 const HASHLIMIT_SCALE = 1_000_000;
 
 /** The expiry that is not printed is the unit of the printed rate; the one that is assumed, the unit as written. */
-export function rewriteHashlimit(options: RuleOption[]): RuleOption[] {
+export function rewriteHashlimit(options: RuleOption[], family: Family): RuleOption[] {
   let seconds = 1;
   let printedSeconds = 1;
   let inBytes = false;
@@ -83,6 +82,10 @@ export function rewriteHashlimit(options: RuleOption[]): RuleOption[] {
   if (!inBytes && !has(result, '--hashlimit-burst')) {
     result = [...result.slice(0, 1), made('--hashlimit-burst', '5'), ...result.slice(1)];
   }
+  const whole = family === 'ipv4' ? '32' : '128';
+  result = result.filter(
+    ({ name, values }) => !((name === '--hashlimit-srcmask' || name === '--hashlimit-dstmask') && values[0] === whole),
+  );
   const expiry = result.find((option) => option.name === '--hashlimit-htable-expire');
   if (expiry === undefined && seconds !== printedSeconds) {
     result = insert(result, made('--hashlimit-htable-expire', String(seconds * 1000)), [
@@ -168,7 +171,7 @@ function utf8Bytes(text: string): number[] {
 /** A pattern with a byte that cannot be printed is saved as a hex string, any other as a string. */
 export function rewriteString(options: RuleOption[]): RuleOption[] {
   return options.flatMap((option) => {
-    if (option.name === '--to' && (option.values[0] === '65535' || option.values[0] === '0')) return [];
+    if (option.name === '--to' && option.values[0] === '65535') return [];
     if (option.name !== '--string' && option.name !== '--hex-string') return [option];
     const value = option.values[0] ?? '';
     const bytes = option.name === '--string' ? utf8Bytes(value) : hexStringBytes(value);
@@ -180,14 +183,30 @@ export function rewriteString(options: RuleOption[]): RuleOption[] {
   });
 }
 
+const LAST_DATE = '2038-01-19T03:14:07';
+const MONTH_DAYS = Array.from({ length: 31 }, (_, index) => String(index + 1));
+const WEEK_DAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
+
+/** Both ends of the day or none, the days that match and not those that do not, and the end of 32-bit time. */
 export function rewriteTime(options: RuleOption[]): RuleOption[] {
   let result = options.flatMap((option) => {
     if (option.name === '--utc') return [];
-    return option.name === '--localtz' ? [made('--kerneltz')] : [option];
+    if (option.name === '--localtz') return [made('--kerneltz')];
+    if (option.name === '--monthdays') return daysThatMatch(option, MONTH_DAYS);
+    return option.name === '--weekdays' ? daysThatMatch(option, WEEK_DAYS) : [option];
   });
   const start = result.find((option) => option.name === '--timestart')?.values[0] ?? '00:00:00';
   const stop = result.find((option) => option.name === '--timestop')?.values[0] ?? '23:59:59';
   result = result.filter((option) => option.name !== '--timestart' && option.name !== '--timestop');
+  if (!has(result, '--datestop')) {
+    result = insert(result, made('--datestop', LAST_DATE), ['--kerneltz', '--contiguous']);
+  }
   if (start === '00:00:00' && stop === '23:59:59') return result;
   return [made('--timestart', start), made('--timestop', stop), ...result];
+}
+
+function daysThatMatch(option: RuleOption, all: readonly string[]): RuleOption[] {
+  const named = (option.values[0] ?? '').split(',');
+  const days = option.negated ? all.filter((day) => !named.includes(day)) : named;
+  return days.length === all.length ? [] : [{ ...option, negated: false, values: [days.join(',')] }];
 }

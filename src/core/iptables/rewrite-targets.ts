@@ -35,14 +35,16 @@ export function rewriteMark(options: RuleOption[]): RuleOption[] {
   return options.map(asSetXmark);
 }
 
+const SHIFTS = ['--left-shift-mark', '--right-shift-mark'];
+
 export function rewriteConnmarkTarget(options: RuleOption[]): RuleOption[] {
-  const shifts = has(options, '--left-shift-mark') || has(options, '--right-shift-mark');
-  if (shifts) return options;
   if (!has(options, '--save-mark') && !has(options, '--restore-mark')) return options.map(asSetXmark);
   const mask = options.find((option) => option.name === '--mask')?.values[0];
   let result = options.filter((option) => option.name !== '--mask');
-  if (!has(result, '--nfmask')) result = insert(result, made('--nfmask', mask ?? printHex(ALL)), ['--ctmask']);
-  if (!has(result, '--ctmask')) result = [...result, made('--ctmask', mask ?? printHex(ALL))];
+  if (!has(result, '--nfmask')) {
+    result = insert(result, made('--nfmask', mask ?? printHex(ALL)), ['--ctmask', ...SHIFTS]);
+  }
+  if (!has(result, '--ctmask')) result = insert(result, made('--ctmask', mask ?? printHex(ALL)), SHIFTS);
   return result;
 }
 
@@ -70,6 +72,35 @@ export function rewriteTproxy(options: RuleOption[], family: Family): RuleOption
   return result;
 }
 
-export function rewriteHmark(options: RuleOption[]): RuleOption[] {
-  return options;
+const HMARK_ORDER = [
+  '--hmark-src-prefix',
+  '--hmark-dst-prefix',
+  '--hmark-sport-mask',
+  '--hmark-dport-mask',
+  '--hmark-spi-mask',
+];
+
+/** The fields of the tuple are saved as whole masks of each; only `ct` stays a tuple. */
+export function rewriteHmark(options: RuleOption[], family: Family): RuleOption[] {
+  const tuple = options.find((option) => option.name === '--hmark-tuple');
+  if (tuple === undefined) return options;
+  const names = (tuple.values[0] ?? '').split(',');
+  const whole = family === 'ipv4' ? '32' : '128';
+  const masks: [string, string, string][] = [
+    ['src', '--hmark-src-prefix', whole],
+    ['dst', '--hmark-dst-prefix', whole],
+    ['sport', '--hmark-sport-mask', '0xffff'],
+    ['dport', '--hmark-dport-mask', '0xffff'],
+    ['spi', '--hmark-spi-mask', '0xffffffff'],
+    ['proto', '--hmark-proto-mask', '0xffff'],
+  ];
+  let result = options.filter((option) => option !== tuple);
+  for (const [name, mask, value] of masks.reverse()) {
+    if (!names.includes(name) || has(result, mask)) continue;
+    const later = HMARK_ORDER.includes(mask) ? HMARK_ORDER.slice(HMARK_ORDER.indexOf(mask) + 1) : [];
+    const rest = ['--hmark-sport', '--hmark-dport', '--hmark-spi', '--hmark-proto-mask', '--hmark-rnd'];
+    const behind = mask === '--hmark-proto-mask' ? ['--hmark-rnd'] : [...later, ...rest];
+    result = insert(result, made(mask, value), [...behind, '--hmark-mod', '--hmark-offset']);
+  }
+  return names.includes('ct') ? [...result, made('--hmark-tuple', 'ct')] : result;
 }

@@ -78,6 +78,45 @@ export function tokenizeInto(tokens: Tokens, line: string, start: number, end: n
   return open;
 }
 
+/** Options whose value the tools save without quotes whatever is in it, and what can stand behind that value. */
+const RAW_NAME = / --(?:hashlimit-name|name) /g;
+const AFTER_RAW_NAME = / --(?:hashlimit-|mask )/;
+
+/**
+ * As `tokenizeInto`, and where a quote stays open because a name was saved unquoted with a quote in it, the name is
+ * read as one argument up to the options that are saved behind it. The target is saved last, so the last `-j` is it.
+ */
+export function tokenizeRuleInto(tokens: Tokens, line: string, start: number, end: number): number {
+  const open = tokenizeInto(tokens, line, start, end);
+  if (open === -1) return open;
+  const text = line.slice(start, end);
+  for (const found of text.matchAll(RAW_NAME)) {
+    const from = found.index + found[0].length;
+    const tail = text.slice(from);
+    const jump = Math.max(tail.lastIndexOf(' -j '), tail.lastIndexOf(' -g '));
+    const own = AFTER_RAW_NAME.exec(tail)?.index ?? -1;
+    const length = own !== -1 && (jump === -1 || own < jump) ? own : jump === -1 ? tail.length : jump;
+    if (!tail.slice(0, length).includes('"')) continue;
+    const before = tokenize(line, start, start + from);
+    const after = tokenize(line, start + from + length, end);
+    if (before.open !== -1 || after.open !== -1) continue;
+    tokens.values.length = 0;
+    tokens.values.push(...before.values, tail.slice(0, length), ...after.values);
+    tokens.starts.length = 0;
+    tokens.starts.push(...before.starts, start + from, ...after.starts);
+    tokens.quoted.length = 0;
+    tokens.quoted.push(...before.quoted, true, ...after.quoted);
+    return -1;
+  }
+  return open;
+}
+
+export function tokenizeRule(line: string): Tokens {
+  const tokens: Tokens = { values: [], starts: [], quoted: [] };
+  tokenizeRuleInto(tokens, line, 0, line.length);
+  return tokens;
+}
+
 const BARE = /^[-_A-Za-z0-9]+$/;
 
 /** A string as the tools save it: bare while it is only letters, digits, `-` and `_`, else quoted and escaped. */

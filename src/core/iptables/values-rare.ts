@@ -1,6 +1,6 @@
-import { readUnsigned } from './addresses.ts';
+import { maskPrefix, readIpv4Mask, readUnsigned } from './addresses.ts';
 import type { Grammar, TypedValue } from './extension.ts';
-import { choice, flags, numberSet, printHex, range, readMasked, unsigned } from './values.ts';
+import { canonicalAddress, flags, numberSet, printHex, range, readMasked, readUnsigned64, unsigned } from './values.ts';
 
 /** The grammars that one or two extensions use. */
 
@@ -282,10 +282,16 @@ export const rateestBytes: Grammar = grammar('rate with unit', (text) => {
   return `${whole}bit`;
 });
 
-/** A time with a unit, as the RATEEST target prints it: `250.0ms`, `4s`. */
-export const estimatorTime: Grammar = grammar('time with unit', (text) =>
-  /^[0-9]+(?:\.[0-9]+)?(?:s|sec|secs|ms|msec|msecs|us|usec|usecs)?$/.test(text) ? text : null,
-);
+const MICROSECONDS: Readonly<Record<string, number>> = { s: 1e6, sec: 1e6, secs: 1e6, ms: 1e3, msec: 1e3, msecs: 1e3 };
+
+/** A time with a unit, microseconds without one, as the RATEEST target prints it: `250.0ms`, `4.0s`. */
+export const estimatorTime: Grammar = grammar('time with unit', (text) => {
+  const parts = /^([0-9]+(?:\.[0-9]+)?)(s|sec|secs|ms|msec|msecs|us|usec|usecs)?$/.exec(text);
+  if (parts === null) return null;
+  const time = Math.floor(Number(parts[1]) * (MICROSECONDS[parts[2] ?? 'us'] ?? 1));
+  if (time >= 1e6) return `${(time / 1e6).toFixed(1)}s`;
+  return time >= 1e3 ? `${(time / 1e3).toFixed(1)}ms` : `${time}us`;
+});
 
 const U32 = /0[xX][0-9a-fA-F]+|[0-9]+|&&|<<|>>|[&@=,:]/y;
 
@@ -376,4 +382,51 @@ export const mobilityType: Grammar = range(
   (value) => readUnsigned(value, 255) ?? MOBILITY_TYPES.get(value.toLowerCase()) ?? null,
 );
 
-export const ctDirection: Grammar = choice('direction', ['ORIGINAL', 'REPLY']);
+/** connbytes: `from` when there is no end, else `from:to`; 64-bit numbers. */
+export const byteRange: Grammar = grammar('from[:to]', (text) => {
+  const colon = text.indexOf(':');
+  const low = colon === 0 ? 0n : readUnsigned64(colon === -1 ? text : text.slice(0, colon));
+  const open = colon === -1 || colon === text.length - 1;
+  const high = open ? UINT64_MAX : readUnsigned64(text.slice(colon + 1));
+  if (low === null || high === null || low > high) return null;
+  return high === UINT64_MAX ? String(low) : `${low}:${high}`;
+});
+
+const UINT64_MAX = 0xffffffffffffffffn;
+
+/** The device group and the routing realm that every host names alike; other names are the host's own. */
+function numberOrName(kind: string, zero: string): Grammar {
+  return grammar(kind, (text) => {
+    const mark = readMasked(text);
+    if (mark === null) return /^[A-Za-z][-\w]*$/.test(text) ? text : null;
+    if (mark.mask !== 0xffffffff) return `${printHex(mark.value)}/${printHex(mark.mask)}`;
+    return mark.value === 0 ? zero : printHex(mark.value);
+  });
+}
+
+export const deviceGroup: Grammar = numberOrName('group[/mask]', 'default');
+export const realm: Grammar = numberOrName('realm[/mask]', 'cosmos');
+
+/** connlimit: a prefix length, or a mask that has one. */
+export const prefixOrMask: Grammar = {
+  kind: 'prefix length',
+  canonical: (text, family) => {
+    if (family === 'ipv4') {
+      const mask = readIpv4Mask(text);
+      const prefix = mask === null ? null : maskPrefix(mask);
+      return prefix === null ? null : String(prefix);
+    }
+    const prefix = readUnsigned(text, 128);
+    return prefix === null ? null : String(prefix);
+  },
+  typed: Number,
+};
+
+export const addressList: Grammar = {
+  kind: 'address[,address…]',
+  canonical: (text, family) => {
+    const addresses = text.split(',').map((part) => canonicalAddress(part, family));
+    return addresses.includes(null) ? null : addresses.join(',');
+  },
+  typed: (canonical) => canonical.split(','),
+};

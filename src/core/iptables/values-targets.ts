@@ -80,7 +80,7 @@ export const queueRange: Grammar = grammar('first:last', (text) => {
   const colon = text.indexOf(':');
   if (colon === -1) return null;
   const low = colon === 0 ? 0 : readUnsigned(text.slice(0, colon), 65535);
-  const high = colon === text.length - 1 ? 65535 : readUnsigned(text.slice(colon + 1), 65535);
+  const high = colon === text.length - 1 ? 65534 : readUnsigned(text.slice(colon + 1), 65535);
   if (low === null || high === null || low > high) return null;
   return `${low}:${high}`;
 });
@@ -135,4 +135,58 @@ export const stripOptions: Grammar = grammar('TCP option list', (text) => {
     numbers.add(number);
   }
   return [...numbers].sort((a, b) => a - b).join(',');
+});
+
+const REJECT_TYPES: Record<Family, readonly string[]> = {
+  ipv4: [
+    'icmp-net-unreachable',
+    'icmp-host-unreachable',
+    'icmp-proto-unreachable',
+    'icmp-port-unreachable',
+    'icmp-net-prohibited',
+    'icmp-host-prohibited',
+    'icmp-admin-prohibited',
+    'tcp-reset',
+  ],
+  ipv6: [
+    'icmp6-no-route',
+    'icmp6-adm-prohibited',
+    'icmp6-addr-unreachable',
+    'icmp6-port-unreachable',
+    'icmp6-policy-fail',
+    'icmp6-reject-route',
+    'tcp-reset',
+  ],
+};
+
+const REJECT_ALIASES: Record<Family, ReadonlyMap<string, string>> = {
+  ipv4: new Map([
+    ['net-unreach', 'icmp-net-unreachable'],
+    ['host-unreach', 'icmp-host-unreachable'],
+    ['proto-unreach', 'icmp-proto-unreachable'],
+    ['port-unreach', 'icmp-port-unreachable'],
+    ['net-prohib', 'icmp-net-prohibited'],
+    ['host-prohib', 'icmp-host-prohibited'],
+    ['admin-prohib', 'icmp-admin-prohibited'],
+    ['tcp-rst', 'tcp-reset'],
+  ]),
+  ipv6: new Map([
+    ['no-route', 'icmp6-no-route'],
+    ['adm-prohibited', 'icmp6-adm-prohibited'],
+    ['addr-unreach', 'icmp6-addr-unreachable'],
+    ['port-unreach', 'icmp6-port-unreachable'],
+    ['policy-fail', 'icmp6-policy-fail'],
+    ['reject-route', 'icmp6-reject-route'],
+  ]),
+};
+
+/** What REJECT answers with; a prefix that only one type has is enough for the tools. */
+export const rejectType: Grammar = grammar('reject type', (text, family) => {
+  const types = REJECT_TYPES[family];
+  const lower = text.toLowerCase();
+  if (types.includes(lower)) return lower;
+  const alias = REJECT_ALIASES[family].get(lower);
+  if (alias !== undefined) return alias;
+  const [only, ...others] = types.filter((type) => type.startsWith(lower));
+  return others.length === 0 ? (only ?? null) : null;
 });

@@ -76,6 +76,14 @@ export function word(kind = 'name', pattern = /^\S+$/): Grammar {
   return grammar(kind, (text) => (pattern.test(text) ? text : null));
 }
 
+/** A name that the tools save as it is, blanks and quotes included: not even they read such a line back. */
+export const rawName: Grammar = {
+  kind: 'name',
+  canonical: (value) => (value === '' ? null : value),
+  typed: asText,
+  quote: (value) => value,
+};
+
 /** Free text, quoted as iptables-save quotes a string. */
 export function text(kind = 'string'): Grammar {
   return { kind, canonical: (value) => value, typed: asText, quote: quoteString };
@@ -253,10 +261,12 @@ export function canonicalNetwork(value: string, family: Family): string | null {
   return family === 'ipv4' ? canonicalIpv4Network(value) : canonicalIpv6Network(value);
 }
 
-/** As `network`, with the length of a single host left out. */
-export const networkOrHost: Grammar = grammar('address[/mask]', (value, family) => {
+/** A network that the tools save with its host bits, and a single host without a length. */
+export const hostOrNetwork: Grammar = grammar('address[/mask]', (value, family) => {
   const canonical = canonicalNetwork(value, family);
-  return canonical === null ? null : canonical.replace(family === 'ipv4' ? /\/32$/ : /\/128$/, '');
+  const host = canonicalAddress(value.replace(/\/.*$/, ''), family);
+  if (canonical === null || host === null) return canonical;
+  return (host + canonical.slice(canonical.indexOf('/'))).replace(family === 'ipv4' ? /\/32$/ : /\/128$/, '');
 });
 
 export const address: Grammar = grammar('address', canonicalAddress);
