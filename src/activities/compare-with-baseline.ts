@@ -51,7 +51,7 @@ export async function compareWithBaseline(
       problem: {
         code: error.code,
         reason: 'integrity',
-        message: error.message.slice(0, 300),
+        message: `${error.subject}: ${error.what}`,
         next_step: nextStepFor('integrity'),
       },
     };

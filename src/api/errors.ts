@@ -15,11 +15,13 @@ export async function answering(handle: () => Promise<HttpResponseInit>): Promis
     return await handle();
   } catch (error) {
     if (error instanceof IntegrityError) {
-      return problem(409, error.code, 'Integrity check failed', error.message, { next_step: error.nextStep });
+      return problem(409, error.code, 'Integrity check failed', `${error.subject}: ${error.what}`, {
+        next_step: error.nextStep,
+      });
     }
     if (error instanceof OperationError) {
       const status = STATUS[error.code] ?? (error.code.startsWith('CONFIG_') ? 500 : 503);
-      return problem(status, error.code, 'Operation failed', error.message, {
+      return problem(status, error.code, 'Operation failed', `${error.subject}: ${error.what}`, {
         next_step: error.nextStep,
         retryable: error.retryable,
       });

@@ -5,6 +5,8 @@
 export class OperationError extends Error {
   readonly code: string;
   readonly subject: string;
+  /** What happened, with its numbers: the message without code, subject and next step. */
+  readonly what: string;
   /** What the reader can do about it; empty when there is nothing. */
   readonly nextStep: string;
   readonly retryable: boolean;
@@ -20,6 +22,7 @@ export class OperationError extends Error {
     this.name = 'OperationError';
     this.code = code;
     this.subject = subject;
+    this.what = what;
     this.nextStep = nextStep;
     this.retryable = options.retryable ?? false;
   }
