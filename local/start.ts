@@ -1,6 +1,9 @@
 // The demo's environment, kept up: for looking around with curl, and for working on the app.
+import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { startEnvironment } from './environment.ts';
+import type { Fleet } from './fleet/fleet.ts';
+import { fleetChanges } from './fleet/fleet-changes.ts';
 import { Progress } from './progress.ts';
 
 const { values } = parseArgs({
@@ -29,6 +32,7 @@ async function main(): Promise<void> {
   const environment = await startEnvironment({
     port: Number(values.port),
     fleetMode: values.replay ? 'replay' : 'auto',
+    settings: { RUN_POLL_SECONDS: '1' },
     progress: (what) => progress.show(`starting ${what}`),
     log: (line) => {
       if (values.verbose) process.stderr.write(`${line}\n`);
@@ -55,8 +59,13 @@ Baseline the fleet, then look for drift:
     -d '{"mode":"drift","session_id":"after","selector":{"subscription_ids":["${subscriptionId}"]}}'
   curl -s ${header} ${url}/api/v1/runs/after
 
+Between the two, change a firewall: type one of these names and Enter.
+
+${fleetChanges.map(({ name, vmName, summary }) => `  ${name.padEnd(10)}  ${vmName}: ${summary}`).join('\n')}
+
 Ctrl-C ends it and removes everything it made.
 `);
+  createInterface({ input: process.stdin }).on('line', (line) => void change(environment.fleet, line.trim()));
   let stopping = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
@@ -64,5 +73,21 @@ Ctrl-C ends it and removes everything it made.
       stopping = true;
       void environment.stop().finally(() => process.exit(0));
     });
+  }
+}
+
+async function change(fleet: Fleet, name: string): Promise<void> {
+  const known = fleetChanges.find((each) => each.name === name);
+  if (known === undefined) {
+    process.stdout.write(
+      `no change is called "${name}"; there are ${fleetChanges.map((each) => each.name).join(', ')}\n`,
+    );
+    return;
+  }
+  try {
+    const { vmName, summary } = await fleet.change(known.name);
+    process.stdout.write(`${vmName}: ${summary}\n`);
+  } catch (error) {
+    process.stdout.write(`${error instanceof Error ? error.message : String(error)}\n`);
   }
 }
