@@ -336,7 +336,7 @@ export const MATCHES: readonly ExtensionSpec[] = [
       option('--timestart', timeOfDay),
       option('--timestop', timeOfDay),
       negatable('--monthdays', monthDays),
-      negatable('--weekdays', weekDays),
+      negatable('--weekdays', weekDays, { aliases: ['--days'] }),
       option('--datestart', dateTime),
       option('--datestop', dateTime),
       option('--kerneltz'),
