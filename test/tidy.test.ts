@@ -21,7 +21,7 @@ const BANNED = /\bnew Date\(\)|\b(Date\.now|Math\.random|randomUUID|setTimeout|p
 const PURE = /^src\/(core|orchestrators)\//;
 
 /** As Biome lays them out: a `from` clause starts its line, or ends a list that was broken over lines. */
-const IMPORT = /^(?:import|export|\})[^'\n]*?(?:from\s+)?'([^'\n]+)'|\bimport\(\s*'([^'\n]+)'/gm;
+const IMPORT = /^(?:(?:import|export)\b[^'\n=]*from |\} from |import )'([^'\n]+)'|\bimport\(\s*'([^'\n]+)'/gm;
 
 interface Finding {
   readonly file: string;
