@@ -44,28 +44,34 @@ export function readHostFirewall(payload: Uint8Array): HostFirewall {
     if (source?.status === 'failed') unread.push({ source: key, reason: source.detail });
     return source?.status === 'captured' ? source.text : null;
   };
+  const faults: string[] = [];
+  const report = (source: SourceKey, said: readonly Diagnostic[]): void => {
+    for (const diagnostic of said) diagnostics.push(diagnostic);
+    const error = said.find(({ severity }) => severity === 'error');
+    if (error === undefined) return;
+    faults.push(`${source} could not be read to its end: ${error.code}: ${error.message}`);
+    // Lines of iptables-save stand on their own, and what was read is worth comparing; half an nft listing is not.
+    if (source === 'nft') unread.push({ source, reason: `${error.code}: ${error.message}` });
+  };
   const iptables: IptablesSource[] = [];
   for (const key of IPTABLES_KEYS) {
     const save = text(key);
     if (save === null) continue;
     const family = key.startsWith('ipv4') ? 'ipv4' : 'ipv6';
     const parsed = parseIptablesSave(save, { family });
-    diagnostics.push(...parsed.diagnostics);
-    const backend = captured.sources[key]?.backend ?? 'legacy';
-    iptables.push({ key, family, backend, ruleset: parsed.ruleset });
+    report(key, parsed.diagnostics);
+    iptables.push({ key, family, backend: captured.sources[key]?.backend ?? 'legacy', ruleset: parsed.ruleset });
   }
   const listing = text('nft');
   const nft = listing === null ? null : parseNftRuleset(listing);
+  report('nft', nft?.diagnostics ?? []);
   const ipsetText = text('ipsets');
   const ipsets = ipsetText === null ? null : parseIpsetSave(ipsetText);
-  diagnostics.push(...(nft?.diagnostics ?? []), ...(ipsets?.diagnostics ?? []));
-  const [listingError] = nft?.diagnostics.filter(({ severity }) => severity === 'error') ?? [];
-  if (listingError !== undefined)
-    unread.push({ source: 'nft', reason: `${listingError.code}: ${listingError.message}` });
+  report('ipsets', ipsets?.diagnostics ?? []);
   return {
     host: captured.host,
     framework: detectFramework(frameworkEvidence(captured)),
-    coverage: worsened(captured.coverage, listingError),
+    coverage: worsened(captured.coverage, faults),
     iptables,
     nft: nft?.ruleset ?? null,
     ipsets: ipsets?.sets ?? null,
@@ -84,12 +90,11 @@ export function nativeNft(firewall: HostFirewall): NftRuleset | null {
   });
 }
 
-/** An nft listing that cannot be read to its end is no complete coverage, however well its bytes arrived. */
-function worsened(coverage: Coverage, error: Diagnostic | undefined): Coverage {
-  if (error === undefined) return coverage;
-  const reasons = [
-    ...coverage.reasons,
-    `the nft listing could not be read to its end: ${error.code}: ${error.message}`,
-  ];
-  return { state: coverage.state === 'complete' ? 'partial' : coverage.state, reasons };
+/** What cannot be read to its end is no complete coverage, however well its bytes arrived. */
+function worsened(coverage: Coverage, faults: readonly string[]): Coverage {
+  if (faults.length === 0) return coverage;
+  return {
+    state: coverage.state === 'complete' ? 'partial' : coverage.state,
+    reasons: [...coverage.reasons, ...faults],
+  };
 }
