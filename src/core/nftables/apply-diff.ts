@@ -1,7 +1,6 @@
 import type { Json } from '../json.ts';
-import { flatText } from './canonical.ts';
+import { canonicalValue, flatText } from './canonical.ts';
 import type { NftChange, NftDiff } from './diff-model.ts';
-import { elementKey } from './diff-sets.ts';
 import type { NftChain, NftRule, NftRuleset, NftSet, NftTable } from './model.ts';
 
 /**
@@ -143,25 +142,27 @@ function applyObject(
 
 function applySet(change: Extract<NftChange, { kind: 'set_changed' }>): NftSet {
   const { before, after } = change;
-  const isMap = before.kind === 'map';
-  // Counted: a listing may hold one value several times.
+  // By content and counted: a listing may hold one value several times.
   const gone = new Map<string, number>();
-  const count = (key: string): number => gone.get(key) ?? 0;
   for (const element of change.elementsRemoved) {
-    const key = elementKey(element, isMap);
-    gone.set(key, count(key) + 1);
+    const text = canonicalValue(element);
+    gone.set(text, (gone.get(text) ?? 0) + 1);
   }
-  const replaced = new Map(change.elementsChanged.map((pair) => [pair.before, pair.after]));
-  const kept = before.elements.map((element) => replaced.get(element) ?? element);
-  const elements = [];
-  for (let index = kept.length - 1; index >= 0; index -= 1) {
-    const element = kept[index];
-    if (element === undefined) continue;
-    const key = elementKey(element, isMap);
-    if (count(key) > 0) gone.set(key, count(key) - 1);
-    else elements.push(element);
+  const replaced = new Map<string, Json[]>();
+  for (const pair of change.elementsChanged) {
+    const text = canonicalValue(pair.before);
+    const list = replaced.get(text);
+    if (list === undefined) replaced.set(text, [pair.after]);
+    else list.push(pair.after);
   }
-  return { ...after, elements: [...elements.reverse(), ...change.elementsAdded] };
+  const elements: Json[] = [];
+  for (const element of before.elements) {
+    const text = canonicalValue(element);
+    const count = gone.get(text) ?? 0;
+    if (count > 0) gone.set(text, count - 1);
+    else elements.push(replaced.get(text)?.pop() ?? element);
+  }
+  return { ...after, elements: [...elements, ...change.elementsAdded] };
 }
 
 function applyRules(baseline: readonly NftRule[], edits: RuleEdits): NftRule[] {

@@ -180,13 +180,14 @@ function pairModified(
   for (const to of added) gapAt(gaps, gapOf.current(to)).added.push(to);
   for (const gap of gaps.values()) {
     const byIdentity = new Map<string, number[]>();
-    for (const to of gap.added) {
+    // Last first, so that the first one is taken from the end.
+    for (const to of gap.added.toReversed()) {
       const list = byIdentity.get(identities.current[to] as string);
       if (list === undefined) byIdentity.set(identities.current[to] as string, [to]);
       else list.push(to);
     }
     for (const from of gap.removed) {
-      const to = byIdentity.get(identities.baseline[from] as string)?.shift();
+      const to = byIdentity.get(identities.baseline[from] as string)?.pop();
       if (to !== undefined) take(from, to);
     }
     if (handles) continue;

@@ -12,59 +12,133 @@ const NO_ELEMENT_DIFF: ElementDiff = { added: [], removed: [], changed: [] };
 
 /** Elements by their value; timeouts, comments, statements and, in a map, the data are what can change. Linear. */
 export function diffElements(baseline: NftSet, current: NftSet): ElementDiff {
-  if (baseline.elements.length === 0 && current.elements.length === 0) return NO_ELEMENT_DIFF;
-  if (sameInOrder(baseline.elements, current.elements)) return NO_ELEMENT_DIFF;
+  const rest = withoutEqualInOrder(baseline.elements, current.elements);
+  if (rest === null) return NO_ELEMENT_DIFF;
   const isMap = baseline.kind === 'map';
-  const before = new Map<string, Json>();
-  const keyOf = uniqueKeys();
-  for (const element of baseline.elements) before.set(keyOf(elementKey(element, isMap)), element);
+  const isMapNow = current.kind === 'map';
+  const before = new ElementBag(rest.baseline, isMap);
   const added: Json[] = [];
   const changed: { before: Json; after: Json }[] = [];
-  const keyNow = uniqueKeys();
-  const isMapNow = current.kind === 'map';
-  for (const element of current.elements) {
-    const key = keyNow(elementKey(element, isMapNow));
-    const old = before.get(key);
-    if (old === undefined) {
-      added.push(element);
-    } else {
-      before.delete(key);
-      if (isScalar(old) && isScalar(element)) continue;
-      if (elementContent(old, isMap) !== elementContent(element, isMapNow))
-        changed.push({ before: old, after: element });
-    }
+  for (const element of rest.current) {
+    const old = before.take(keyOf(element, isMapNow));
+    if (old === undefined) added.push(element);
+    else if (isScalar(old) && isScalar(element)) continue;
+    else if (elementContent(old, isMap) !== elementContent(element, isMapNow))
+      changed.push({ before: old, after: element });
   }
-  return { added, removed: [...before.values()], changed };
+  return { added, removed: before.left(), changed };
 }
 
-function sameInOrder(a: readonly Json[], b: readonly Json[]): boolean {
-  if (a.length !== b.length) return false;
-  for (let index = 0; index < a.length; index += 1) {
-    const left = a[index];
-    if (left !== b[index] || (typeof left === 'object' && left !== null)) return false;
+/** Elements by key. The kernel lists no value twice; a listing that does is compared by count. */
+class ElementBag {
+  readonly #first = new Map<string | number | boolean, Json>();
+  readonly #more = new Map<string | number | boolean, Json[]>();
+
+  constructor(elements: readonly Json[], isMap: boolean) {
+    for (const element of elements) {
+      const key = keyOf(element, isMap);
+      if (!this.#first.has(key)) this.#first.set(key, element);
+      else {
+        const more = this.#more.get(key);
+        if (more === undefined) this.#more.set(key, [element]);
+        else more.push(element);
+      }
+    }
   }
-  return true;
+
+  take(key: string | number | boolean): Json | undefined {
+    const more = this.#more.size === 0 ? undefined : this.#more.get(key)?.pop();
+    if (more !== undefined) return more;
+    const first = this.#first.get(key);
+    if (first !== undefined) this.#first.delete(key);
+    return first;
+  }
+
+  left(): Json[] {
+    return [...this.#first.values(), ...[...this.#more.values()].flat()];
+  }
+}
+
+/** How far apart equal elements are looked for before both sides are left to the bag. */
+const LOOK_AHEAD = 8;
+
+/**
+ * What is left of two lists when elements that are equal and in the same order are taken out: an unchanged set of a
+ * million elements needs no bag. Null when nothing is.
+ */
+function withoutEqualInOrder(
+  baseline: readonly Json[],
+  current: readonly Json[],
+): { readonly baseline: readonly Json[]; readonly current: readonly Json[] } | null {
+  const left: Json[] = [];
+  const right: Json[] = [];
+  let from = 0;
+  let to = 0;
+  while (from < baseline.length && to < current.length) {
+    if (sameJson(baseline[from] as Json, current[to] as Json)) {
+      from += 1;
+      to += 1;
+      continue;
+    }
+    let skipFrom = 1;
+    let skipTo = 1;
+    for (let ahead = 1; ahead <= LOOK_AHEAD; ahead += 1) {
+      if (from + ahead < baseline.length && sameJson(baseline[from + ahead] as Json, current[to] as Json)) {
+        skipFrom = ahead;
+        skipTo = 0;
+        break;
+      }
+      if (to + ahead < current.length && sameJson(baseline[from] as Json, current[to + ahead] as Json)) {
+        skipFrom = 0;
+        skipTo = ahead;
+        break;
+      }
+    }
+    for (const end = from + skipFrom; from < end; from += 1) left.push(baseline[from] as Json);
+    for (const end = to + skipTo; to < end; to += 1) right.push(current[to] as Json);
+  }
+  for (; from < baseline.length; from += 1) left.push(baseline[from] as Json);
+  for (; to < current.length; to += 1) right.push(current[to] as Json);
+  return left.length + right.length === 0 ? null : { baseline: left, current: right };
+}
+
+/** Equal to the letter. Elements are shallow (see the parser). */
+function sameJson(a: Json, b: Json): boolean {
+  if (a === b) return true;
+  if (a === null || b === null || typeof a !== 'object' || typeof b !== 'object') return false;
+  if (isJsonArray(a)) {
+    if (!isJsonArray(b) || a.length !== b.length) return false;
+    for (let index = 0; index < a.length; index += 1) if (!sameJson(a[index] as Json, b[index] as Json)) return false;
+    return true;
+  }
+  if (isJsonArray(b)) return false;
+  let members = 0;
+  for (const key in a) {
+    const other = b[key];
+    if (other === undefined || !sameJson(a[key] as Json, other)) return false;
+    members += 1;
+  }
+  for (const _ in b) members -= 1;
+  return members === 0;
 }
 
 function isScalar(element: Json): boolean {
   return element === null || typeof element !== 'object';
 }
 
-/** The kernel lists no value twice; a listing that does is compared by count. */
-function uniqueKeys(): (key: string) => string {
-  const occurrences = new Map<string, number>();
-  return (key) => {
-    const occurrence = (occurrences.get(key) ?? 0) + 1;
-    occurrences.set(key, occurrence);
-    return occurrence === 1 ? key : `${key}#${occurrence}`;
-  };
+/** The canonical text of an element's value; a scalar stands for itself where that cannot be mistaken for one. */
+function keyOf(element: Json, isMap: boolean): string | number | boolean {
+  if (typeof element === 'number' || typeof element === 'boolean') return element;
+  if (typeof element === 'string' && !/^["{[]/.test(element)) return element;
+  const value = elementValue(element, isMap);
+  if (value === null) return '{null}';
+  return isScalar(value) && value !== element ? keyOf(value, false) : canonicalValue(value);
 }
 
-/** The canonical text of an element's value, without what it carries. */
-export function elementKey(element: Json, isMap: boolean): string {
+/** An element's value, without what it carries. */
+function elementValue(element: Json, isMap: boolean): Json {
   const key = keyPart(element, isMap);
-  const body = isJsonObject(key) && isJsonObject(key['elem']) ? key['elem']['val'] : key;
-  return canonicalValue(body ?? null);
+  return (isJsonObject(key) && isJsonObject(key['elem']) ? key['elem']['val'] : key) ?? null;
 }
 
 const ELEMENT_VALUE: ReadonlySet<string> = new Set(['val', 'expires']);
@@ -78,10 +152,4 @@ function elementContent(element: Json, isMap: boolean): string {
 
 function keyPart(element: Json, isMap: boolean): Json {
   return isMap && isJsonArray(element) && element.length === 2 ? (element[0] as Json) : element;
-}
-
-/** Whether an element says when it will expire: then it came with a lifetime and goes without anyone's act. */
-export function expires(element: Json, isMap: boolean): boolean {
-  const key = keyPart(element, isMap);
-  return isJsonObject(key) && isJsonObject(key['elem']) && 'expires' in key['elem'];
 }

@@ -1,6 +1,6 @@
 import { type Diagnostic, excerpt, printable } from '../diagnostics.ts';
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from '../json.ts';
-import { canonicalMembers, canonicalStatements, flatText, isShallow } from './canonical.ts';
+import { canonicalMembers, canonicalStatements, flatText, isShallow, onlyKey } from './canonical.ts';
 import {
   type NftChain,
   type NftObject,
@@ -60,14 +60,13 @@ class RulesetReader {
   #lastChain: ChainUnderWay | null = null;
 
   read(item: Json): void {
-    const keys = isJsonObject(item) ? Object.keys(item) : [];
-    const kind = keys[0];
+    const kind = onlyKey(item);
     // Of a rule only what is not known word for word can be deep: that is looked at below.
     if (kind !== 'rule' && !isShallow(item)) {
       this.#reject(item, 'nested deeper than any listing is');
       return;
     }
-    if (!isJsonObject(item) || kind === undefined || keys.length !== 1) {
+    if (kind === null || !isJsonObject(item)) {
       this.#reject(item, 'an item that is no object with one member');
       return;
     }
@@ -161,7 +160,7 @@ class RulesetReader {
     this.#lastChain = null;
   }
 
-  #tableFlags(body: JsonObject): string[] {
+  #tableFlags(body: JsonObject): readonly string[] {
     const listed = namesOf(body['flags']);
     if (listed.every((flag) => TABLE_FLAGS.has(flag))) return listed;
     this.#note(
@@ -220,13 +219,18 @@ class RulesetReader {
       this.#lastChain = chain;
       this.#lastTable = table;
     }
-    const unknown = listed.filter((statement) => !isKnownStatement(statement));
+    let unknown: Json[] | null = null;
+    for (const statement of listed) {
+      if (isKnownStatement(statement)) continue;
+      unknown ??= [];
+      unknown.push(statement);
+    }
     const comment = textOf(body, 'comment');
-    if ((unknown.length > 0 || hasOthers(body)) && !isShallow(body)) {
+    if ((unknown !== null || hasOthers(body)) && !isShallow(body)) {
       this.#reject(item, 'nested deeper than any listing is');
       return;
     }
-    for (const statement of unknown) this.#noteStatement(statement, table, name);
+    for (const statement of unknown ?? []) this.#noteStatement(statement, table, name);
     chain.rules.push({
       family: table.family,
       table: table.name,
@@ -363,8 +367,10 @@ function handleOf(body: JsonObject): number | null {
   return typeof handle === 'number' && handle > 0 ? handle : null;
 }
 
-function namesOf(value: Json | undefined): string[] {
-  if (value === undefined) return [];
+const NO_NAMES: readonly string[] = [];
+
+function namesOf(value: Json | undefined): readonly string[] {
+  if (value === undefined) return NO_NAMES;
   const list = isJsonArray(value) ? value : [value];
   return list.map((name) => (typeof name === 'string' ? name : flatText(name)));
 }

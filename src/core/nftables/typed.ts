@@ -1,5 +1,5 @@
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from '../json.ts';
-import { DEPTH_MAX } from './canonical.ts';
+import { DEPTH_MAX, onlyKey } from './canonical.ts';
 import {
   ELEMENT_STATEMENTS,
   EXPRESSIONS,
@@ -61,8 +61,20 @@ export type NftExpression =
   | { readonly kind: 'list'; readonly items: readonly NftExpression[] }
   | { readonly kind: 'opaque'; readonly json: Json };
 
-const STATEMENT_SHAPES: ReadonlyMap<string, StatementShape> = new Map(Object.entries(STATEMENTS));
-const EXPRESSION_SHAPES: ReadonlyMap<string, ExpressionShape> = new Map(Object.entries(EXPRESSIONS));
+const STATEMENT_SHAPES = shapesOf<StatementShape>(STATEMENTS);
+const EXPRESSION_SHAPES = shapesOf<ExpressionShape>(EXPRESSIONS);
+
+/** The table, with fields that have no prototype: a member called `constructor` is not in it. */
+function shapesOf<Shape extends { readonly fields?: Readonly<Record<string, FieldShape>> }>(
+  table: Readonly<Record<string, Shape>>,
+): ReadonlyMap<string, Shape> {
+  return new Map(
+    Object.entries(table).map(([kind, shape]) => {
+      const { fields } = shape;
+      return [kind, fields === undefined ? shape : { ...shape, fields: Object.assign(Object.create(null), fields) }];
+    }),
+  );
+}
 
 /** The typed form of one statement of `rule.expr`. Never throws. */
 export function typeStatement(json: Json): NftStatement {
@@ -116,7 +128,7 @@ function typeFields(body: JsonObject, shapes: Readonly<Record<string, FieldShape
   const fields: Record<string, unknown> = {};
   // In the listing's order, so that printing gives the same text.
   for (const key of Object.keys(body)) {
-    if (!Object.hasOwn(shapes, key)) continue;
+    if (shapes[key] === undefined) continue;
     const value = body[key] as Json;
     if (shapes[key] === 'expression') fields[key] = build(value);
     else if (shapes[key] === 'statements')
@@ -161,7 +173,7 @@ function hasFields(
   if (!isJsonObject(body)) return false;
   for (const key in body) {
     const value = body[key] as Json;
-    const shape = Object.hasOwn(shapes, key) ? shapes[key] : undefined;
+    const shape = shapes[key];
     if (shape === undefined) {
       if (isElement && ELEMENT_STATEMENTS.has(key) && isKnownStatement({ [key]: value }, depth)) continue;
       return false;
@@ -248,14 +260,4 @@ function printFields(fields: object, shapes: Readonly<Record<string, FieldShape>
     } else json[key] = value as Json;
   }
   return json;
-}
-
-function onlyKey(json: Json): string | null {
-  if (json === null || typeof json !== 'object' || isJsonArray(json)) return null;
-  let only: string | null = null;
-  for (const key in json) {
-    if (only !== null) return null;
-    only = key;
-  }
-  return only;
 }
