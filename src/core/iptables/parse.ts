@@ -9,7 +9,7 @@ import {
   type UnparsedLine,
 } from './model.ts';
 import { printFields } from './print.ts';
-import { checkArguments, isVerdict, type OddityListener, type RuleFields, readRule } from './read-rule.ts';
+import { isVerdict, type RuleFields, RuleReader, readRule } from './read-rule.ts';
 import { type Tokens, tokenizeRuleInto } from './tokens.ts';
 
 export interface ParsedIptables {
@@ -53,6 +53,7 @@ interface TableBuilding {
 class DocumentReader {
   readonly #text: string;
   readonly #family: Family;
+  readonly #reader: RuleReader;
   readonly #tables = new Map<string, TableBuilding>();
   readonly #unparsed: UnparsedLine[] = [];
   readonly #diagnostics: Diagnostic[] = [];
@@ -63,10 +64,10 @@ class DocumentReader {
   #lineStart = 0;
   #commandStart = 0;
   #commandEnd = 0;
-  readonly #onOddity: OddityListener = (code, argument, message) => {
+  #onOddity(code: string, argument: number, message: string): void {
     const column = (this.#tokens.starts[argument] ?? this.#commandStart) - this.#lineStart + 1;
     this.#report(code, 'warning', column, this.#text.slice(this.#commandStart, this.#commandEnd), message);
-  };
+  }
   #table: TableBuilding | null = null;
   /** Whether the current table was opened by `*table` and still lacks its COMMIT. */
   #uncommitted = false;
@@ -75,6 +76,7 @@ class DocumentReader {
   constructor(text: string, family: Family) {
     this.#text = text;
     this.#family = family;
+    this.#reader = new RuleReader(family, (code, argument, message) => this.#onOddity(code, argument, message));
   }
 
   read(): void {
@@ -362,7 +364,8 @@ class DocumentReader {
       const column = (tokens.starts[chainAt] ?? at) - lineStart + 1;
       this.#report('IPT_UNDECLARED_CHAIN', 'info', column, chainName, 'no declaration of this chain comes before');
     }
-    const fields = checkArguments(tokens, this.#family, this.#onOddity);
+    const fields = this.#reader;
+    fields.check(tokens);
     if (fields.onlyFamily !== null && fields.onlyFamily !== this.#family) {
       this.#report('IPT_OTHER_FAMILY', 'info', 1, this.#text.slice(at, end), `a rule for ${fields.onlyFamily} only`);
       return;
@@ -399,7 +402,7 @@ class DocumentReader {
     }
   }
 
-  #noteTarget(fields: RuleFields, table: TableBuilding, at: number, end: number): void {
+  #noteTarget(fields: RuleReader, table: TableBuilding, at: number, end: number): void {
     const target = fields.target;
     if (target === null || target.spec !== null || isVerdict(target.name) || table.chains.has(target.name)) return;
     const key = `${table.name}\n${target.name}`;

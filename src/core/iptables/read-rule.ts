@@ -59,8 +59,10 @@ export function isVerdict(target: string): boolean {
 
 /** Reads one line from `-A` on. Never throws: what is not understood is kept as it was written. */
 export function readRule(text: string, family: Family): RuleFields {
-  return new RuleReader(tokenizeRule(text), family, null).read(true);
+  return READERS[family].read(tokenizeRule(text));
 }
+
+const NOTHING_READ: string[] = [];
 
 interface Building {
   readonly name: string;
@@ -70,344 +72,386 @@ interface Building {
 }
 
 /**
- * Reads a line's arguments to find what is odd in them. The fields are not yet in the order and with the defaults that
- * iptables-save prints: that costs as much again, and a ruleset as a whole does not need it.
+ * Reads one line after another. Fields are plain and are used again from line to line: a reader per line costs as much
+ * as the reading.
  */
-export function checkArguments(tokens: Tokens, family: Family, onOddity: OddityListener): RuleFields {
-  return new RuleReader(tokens, family, onOddity).read(false);
-}
+export class RuleReader {
+  private readonly family: Family;
+  private readonly onOddity: OddityListener | null;
+  private tokens: Tokens = { values: [], starts: [], quoted: [] };
+  /** Values are checked and not kept. */
+  private checking = false;
+  private at = 0;
+  private protocol: string | null = null;
+  private protocolNumber = 0;
+  private protocolNegated = false;
+  source: string | null = null;
+  private sourceNegated = false;
+  destination: string | null = null;
+  private destinationNegated = false;
+  private inInterface: string | null = null;
+  private inInterfaceNegated = false;
+  private outInterface: string | null = null;
+  private outInterfaceNegated = false;
+  private fragment = false;
+  private fragmentNegated = false;
+  private goto = false;
+  target: Building | null = null;
+  private matches: Building[] = [];
+  private stray: string[] = [];
+  private last: Building | null = null;
+  onlyFamily: Family | null = null;
+  counters: [string, string] | null = null;
 
-class RuleReader {
-  readonly #tokens: Tokens;
-  readonly #family: Family;
-  readonly #onOddity: OddityListener | null;
-  #at = 0;
-  #protocol: string | null = null;
-  #protocolNumber = 0;
-  #protocolNegated = false;
-  #source: string | null = null;
-  #sourceNegated = false;
-  #destination: string | null = null;
-  #destinationNegated = false;
-  #inInterface: string | null = null;
-  #inInterfaceNegated = false;
-  #outInterface: string | null = null;
-  #outInterfaceNegated = false;
-  #fragment = false;
-  #fragmentNegated = false;
-  #goto = false;
-  #target: Building | null = null;
-  readonly #matches: Building[] = [];
-  readonly #stray: string[] = [];
-  #last: Building | null = null;
-  #onlyFamily: Family | null = null;
-  #counters: [string, string] | null = null;
-
-  constructor(tokens: Tokens, family: Family, onOddity: OddityListener | null) {
-    this.#tokens = tokens;
-    this.#family = family;
-    this.#onOddity = onOddity;
+  constructor(family: Family, onOddity: OddityListener | null) {
+    this.family = family;
+    this.onOddity = onOddity;
   }
 
-  read(canonical: boolean): RuleFields {
-    const { values, quoted } = this.#tokens;
-    const count = values.length;
-    while (this.#at < count) {
-      const token = values[this.#at] as string;
-      let negated = false;
-      let option = token;
-      if (token === '!' && quoted[this.#at] === false && this.#at + 1 < count) {
-        negated = true;
-        this.#at += 1;
-        option = values[this.#at] as string;
-      }
-      if (quoted[this.#at] === true || option.length < 2 || option.charCodeAt(0) !== 45) {
-        this.#keepStray(negated, option);
-        this.#at += 1;
-        continue;
-      }
-      if (option.charCodeAt(1) === 45) this.#longOption(option, negated);
-      else this.#shortOption(option, negated);
-    }
+  /**
+   * Reads a line's arguments to find what is odd in them. Only the public fields are good afterwards: a ruleset as a
+   * whole needs no more, and the rest costs as much again.
+   */
+  check(tokens: Tokens): void {
+    this.checking = true;
+    this.matches.length = 0;
+    this.stray.length = 0;
+    this.readAll(tokens);
+  }
+
+  /** Reads a line's arguments into fields in the order and with the defaults that iptables-save prints. */
+  read(tokens: Tokens): RuleFields {
+    this.checking = false;
+    this.matches = [];
+    this.stray = [];
+    this.readAll(tokens);
     return {
-      protocol: this.#protocol,
-      protocolNegated: this.#protocolNegated,
-      source: this.#source,
-      sourceNegated: this.#sourceNegated,
-      destination: this.#destination,
-      destinationNegated: this.#destinationNegated,
-      inInterface: this.#inInterface,
-      inInterfaceNegated: this.#inInterfaceNegated,
-      outInterface: this.#outInterface,
-      outInterfaceNegated: this.#outInterfaceNegated,
-      fragment: this.#fragment,
-      fragmentNegated: this.#fragmentNegated,
-      matches: canonical ? this.#matches.map((match) => finish(match, this.#family)) : this.#matches,
-      target: this.#target === null || !canonical ? this.#target : finish(this.#target, this.#family),
-      goto: this.#goto,
-      stray: this.#stray,
-      onlyFamily: this.#onlyFamily,
-      counters: this.#counters,
+      protocol: this.protocol,
+      protocolNegated: this.protocolNegated,
+      source: this.source,
+      sourceNegated: this.sourceNegated,
+      destination: this.destination,
+      destinationNegated: this.destinationNegated,
+      inInterface: this.inInterface,
+      inInterfaceNegated: this.inInterfaceNegated,
+      outInterface: this.outInterface,
+      outInterfaceNegated: this.outInterfaceNegated,
+      fragment: this.fragment,
+      fragmentNegated: this.fragmentNegated,
+      matches: this.matches.map((match) => finish(match, this.family)),
+      target: this.target === null ? null : finish(this.target, this.family),
+      goto: this.goto,
+      stray: this.stray,
+      onlyFamily: this.onlyFamily,
+      counters: this.counters,
     };
   }
 
-  #odd(code: string, argument: number, message: string): void {
-    if (this.#onOddity !== null) this.#onOddity(code, argument, message);
+  private readAll(tokens: Tokens): void {
+    this.tokens = tokens;
+    this.at = 0;
+    this.protocol = null;
+    this.protocolNumber = 0;
+    this.protocolNegated = false;
+    this.source = null;
+    this.sourceNegated = false;
+    this.destination = null;
+    this.destinationNegated = false;
+    this.inInterface = null;
+    this.inInterfaceNegated = false;
+    this.outInterface = null;
+    this.outInterfaceNegated = false;
+    this.fragment = false;
+    this.fragmentNegated = false;
+    this.goto = false;
+    this.target = null;
+    this.last = null;
+    this.onlyFamily = null;
+    this.counters = null;
+    const { values, quoted } = this.tokens;
+    const count = values.length;
+    while (this.at < count) {
+      const token = values[this.at] as string;
+      let negated = false;
+      let option = token;
+      if (token === '!' && quoted[this.at] === false && this.at + 1 < count) {
+        negated = true;
+        this.at += 1;
+        option = values[this.at] as string;
+      }
+      if (quoted[this.at] === true || option.length < 2 || option.charCodeAt(0) !== 45) {
+        this.keepStray(negated, option);
+        this.at += 1;
+        continue;
+      }
+      if (option.charCodeAt(1) === 45) this.longOption(option, negated);
+      else this.shortOption(option, negated);
+    }
   }
 
-  #keepStray(negated: boolean, token: string): void {
-    this.#odd('IPT_STRAY_ARGUMENT', this.#at, 'an argument that belongs to no option');
-    if (this.#last === null) {
-      if (negated) this.#stray.push('!');
-      this.#stray.push(token);
+  private odd(code: string, argument: number, message: string): void {
+    if (this.onOddity !== null) this.onOddity(code, argument, message);
+  }
+
+  private keepStray(negated: boolean, token: string): void {
+    this.odd('IPT_STRAY_ARGUMENT', this.at, 'an argument that belongs to no option');
+    if (this.last === null) {
+      if (negated) this.stray.push('!');
+      this.stray.push(token);
       return;
     }
-    this.#last.options.push({ name: '', negated, values: [token], spec: null, understood: false });
-    this.#last.understood = false;
+    this.last.options.push({ name: '', negated, values: [token], spec: null, understood: false });
+    this.last.understood = false;
   }
 
-  #shortOption(option: string, negated: boolean): void {
+  private shortOption(option: string, negated: boolean): void {
     const letter = option[1] as string;
     if (option.length === 2) {
-      this.#at += 1;
-      this.#global(letter, negated, null);
+      this.at += 1;
+      this.global(letter, negated, null);
     } else if ('sdioptjgmcAI'.includes(letter)) {
-      this.#at += 1;
-      this.#global(letter, negated, option.slice(2).replace(/^=/, ''));
+      this.at += 1;
+      this.global(letter, negated, option.slice(2).replace(/^=/, ''));
     } else {
-      this.#unknownOption(option, negated);
+      this.unknownOption(option, negated);
     }
   }
 
-  #longOption(option: string, negated: boolean): void {
+  private longOption(option: string, negated: boolean): void {
     const equals = option.indexOf('=');
     const name = equals === -1 ? option : option.slice(0, equals);
     const attached = equals === -1 ? null : option.slice(equals + 1);
-    const owner = this.#findOwner(name, findOption);
+    const owner = this.findOwner(name, findOption);
     if (owner !== null) {
-      this.#extensionOption(owner.use, owner.option, negated, attached);
+      this.extensionOption(owner.use, owner.option, negated, attached);
       return;
     }
     const letter = LONG_GLOBALS.get(name) ?? abbreviatedGlobal(name);
     if (letter !== undefined) {
-      this.#at += 1;
-      this.#global(letter, negated, attached);
+      this.at += 1;
+      this.global(letter, negated, attached);
       return;
     }
-    const implied = this.#protocolNegated ? undefined : protocolMatch(this.#protocolNumber, this.#family);
-    if (this.#protocol !== null && implied !== undefined && !this.#matches.some(({ spec }) => spec === implied)) {
+    const implied = this.protocolNegated ? undefined : protocolMatch(this.protocolNumber, this.family);
+    if (this.protocol !== null && implied !== undefined && !this.matches.some(({ spec }) => spec === implied)) {
       const impliedOption = findOption(implied, name) ?? findOptionByPrefix(implied, name);
       if (impliedOption !== undefined) {
-        this.#extensionOption(this.#open(implied.name, implied), impliedOption, negated, attached);
+        this.extensionOption(this.open(implied.name, implied), impliedOption, negated, attached);
         return;
       }
     }
-    const byPrefix = this.#findOwner(name, findOptionByPrefix);
-    if (byPrefix !== null) this.#extensionOption(byPrefix.use, byPrefix.option, negated, attached);
-    else this.#unknownOption(option, negated);
+    const byPrefix = this.findOwner(name, findOptionByPrefix);
+    if (byPrefix !== null) this.extensionOption(byPrefix.use, byPrefix.option, negated, attached);
+    else this.unknownOption(option, negated);
   }
 
-  #findOwner(
+  private findOwner(
     name: string,
     find: (extension: ExtensionSpec, name: string) => OptionSpec | undefined,
   ): { use: Building; option: OptionSpec } | null {
-    const target = this.#target;
+    const target = this.target;
     if (target?.spec) {
       const option = find(target.spec, name);
       if (option !== undefined) return { use: target, option };
     }
-    for (let index = this.#matches.length - 1; index >= 0; index -= 1) {
-      const use = this.#matches[index] as Building;
+    for (let index = this.matches.length - 1; index >= 0; index -= 1) {
+      const use = this.matches[index] as Building;
       const option = use.spec === null ? undefined : find(use.spec, name);
       if (option !== undefined) return { use, option };
     }
     return null;
   }
 
-  #extensionOption(use: Building, spec: OptionSpec, negated: boolean, attached: string | null): void {
-    const { values, quoted } = this.#tokens;
-    const optionAt = this.#at;
-    this.#at += 1;
+  private extensionOption(use: Building, spec: OptionSpec, negated: boolean, attached: string | null): void {
+    const { values, quoted } = this.tokens;
+    const optionAt = this.at;
+    this.at += 1;
     let not = negated;
     const takesValue = spec.negatable && spec.grammars.length > 0;
-    if (attached === null && takesValue && values[this.#at] === '!' && quoted[this.#at] === false) {
+    if (attached === null && takesValue && values[this.at] === '!' && quoted[this.at] === false) {
       not = true;
-      this.#at += 1;
+      this.at += 1;
     }
-    const read: string[] = [];
+    const read: string[] = this.checking ? NOTHING_READ : [];
     let understood = !not || spec.negatable;
-    if (!understood) this.#odd('IPT_UNEXPECTED_NEGATION', optionAt, `${spec.name} cannot be negated`);
+    if (!understood) this.odd('IPT_UNEXPECTED_NEGATION', optionAt, `${spec.name} cannot be negated`);
     const grammars = spec.grammars;
     for (let index = 0; index < grammars.length; index += 1) {
       const grammar = grammars[index] as Grammar;
       let value: string | undefined;
       if (index === 0 && attached !== null) value = attached;
-      else if (this.#at < values.length && !(spec.optional && this.#startsOption())) {
-        value = values[this.#at];
-        this.#at += 1;
+      else if (this.at < values.length && !(spec.optional && this.startsOption())) {
+        value = values[this.at];
+        this.at += 1;
       }
       if (value === undefined) {
         if (!spec.optional) {
           understood = false;
-          this.#odd('IPT_MISSING_ARGUMENT', optionAt, `${spec.name} needs ${grammar.kind}`);
+          this.odd('IPT_MISSING_ARGUMENT', optionAt, `${spec.name} needs ${grammar.kind}`);
         }
         break;
       }
-      const canonical = grammar.canonical(value, this.#family);
+      const canonical = grammar.canonical(value, this.family);
       if (canonical === null) {
         understood = false;
-        this.#odd('IPT_UNREADABLE_VALUE', this.#at - 1, `${spec.name} wants ${grammar.kind}`);
+        this.odd('IPT_UNREADABLE_VALUE', this.at - 1, `${spec.name} wants ${grammar.kind}`);
       }
-      read.push(canonical ?? value);
+      if (!this.checking) read.push(canonical ?? value);
     }
+    this.last = use;
+    if (this.checking) return;
     use.options.push({ name: spec.name, negated: not, values: read, spec, understood });
     if (!understood) use.understood = false;
-    this.#last = use;
   }
 
-  #startsOption(): boolean {
-    const token = this.#tokens.values[this.#at] as string;
-    return this.#tokens.quoted[this.#at] === false && (token === '!' || /^-[-A-Za-z]/.test(token));
+  private startsOption(): boolean {
+    const token = this.tokens.values[this.at] as string;
+    return this.tokens.quoted[this.at] === false && (token === '!' || /^-[-A-Za-z]/.test(token));
   }
 
-  #unknownOption(option: string, negated: boolean): void {
-    this.#odd('IPT_UNKNOWN_OPTION', this.#at, 'an option that no match or target of this rule has');
-    this.#at += 1;
+  private unknownOption(option: string, negated: boolean): void {
+    this.odd('IPT_UNKNOWN_OPTION', this.at, 'an option that no match or target of this rule has');
+    this.at += 1;
     const values: string[] = [];
-    while (this.#at < this.#tokens.values.length && !this.#startsOption()) {
-      values.push(this.#tokens.values[this.#at] as string);
-      this.#at += 1;
+    while (this.at < this.tokens.values.length && !this.startsOption()) {
+      values.push(this.tokens.values[this.at] as string);
+      this.at += 1;
     }
-    if (this.#last === null) {
-      this.#stray.push(...(negated ? ['!'] : []), option, ...values);
+    if (this.last === null) {
+      this.stray.push(...(negated ? ['!'] : []), option, ...values);
       return;
     }
-    this.#last.options.push({ name: option, negated, values, spec: null, understood: false });
-    this.#last.understood = false;
+    this.last.options.push({ name: option, negated, values, spec: null, understood: false });
+    this.last.understood = false;
   }
 
-  #open(name: string, spec: ExtensionSpec | null): Building {
+  private open(name: string, spec: ExtensionSpec | null): Building {
     const use: Building = { name, spec, options: [], understood: spec !== null };
-    this.#matches.push(use);
-    this.#last = use;
+    this.matches.push(use);
+    this.last = use;
     return use;
   }
 
-  #global(letter: string, negatedBefore: boolean, attached: string | null): void {
+  private global(letter: string, negatedBefore: boolean, attached: string | null): void {
     let negated = negatedBefore;
-    const { values, quoted } = this.#tokens;
-    const optionAt = this.#at - 1;
+    const { values, quoted } = this.tokens;
+    const optionAt = this.at - 1;
     if (letter === 'f') {
-      this.#fragment = true;
-      this.#fragmentNegated = negated;
+      this.fragment = true;
+      this.fragmentNegated = negated;
       return;
     }
     if (letter === '4' || letter === '6') {
-      this.#onlyFamily = letter === '4' ? 'ipv4' : 'ipv6';
+      this.onlyFamily = letter === '4' ? 'ipv4' : 'ipv6';
       return;
     }
-    if (attached === null && 'sdiop'.includes(letter) && values[this.#at] === '!' && quoted[this.#at] === false) {
+    if (attached === null && 'sdiop'.includes(letter) && values[this.at] === '!' && quoted[this.at] === false) {
       negated = true;
-      this.#at += 1;
+      this.at += 1;
     }
-    const value = attached ?? values[this.#at];
+    const value = attached ?? values[this.at];
     if (value === undefined) {
-      this.#odd('IPT_MISSING_ARGUMENT', optionAt, 'the line ends after an option that needs an argument');
-      this.#stray.push(...(negated ? ['!'] : []), values[optionAt] as string);
+      this.odd('IPT_MISSING_ARGUMENT', optionAt, 'the line ends after an option that needs an argument');
+      this.stray.push(...(negated ? ['!'] : []), values[optionAt] as string);
       return;
     }
-    if (attached === null) this.#at += 1;
+    if (attached === null) this.at += 1;
     switch (letter) {
       case 'A':
       case 't':
         return;
       case 'I':
-        if (/^[0-9]+$/.test(values[this.#at] ?? '')) this.#at += 1;
+        if (/^[0-9]+$/.test(values[this.at] ?? '')) this.at += 1;
         return;
       case 'c':
-        this.#readCounters(value);
+        this.readCounters(value);
         return;
       case 'p':
-        this.#readProtocol(value, negated);
+        this.readProtocol(value, negated);
         return;
       case 's':
-        this.#source = this.#readNetworks(value, negated);
-        this.#sourceNegated = negated;
+        this.source = this.readNetworks(value, negated);
+        this.sourceNegated = negated;
         return;
       case 'd':
-        this.#destination = this.#readNetworks(value, negated);
-        this.#destinationNegated = negated;
+        this.destination = this.readNetworks(value, negated);
+        this.destinationNegated = negated;
         return;
       case 'i':
-        this.#inInterface = value === '+' && !negated ? null : value;
-        this.#inInterfaceNegated = negated;
+        this.inInterface = value === '+' && !negated ? null : value;
+        this.inInterfaceNegated = negated;
         return;
       case 'o':
-        this.#outInterface = value === '+' && !negated ? null : value;
-        this.#outInterfaceNegated = negated;
+        this.outInterface = value === '+' && !negated ? null : value;
+        this.outInterfaceNegated = negated;
         return;
       case 'm':
-        this.#openMatch(value);
+        this.openMatch(value);
         return;
       default:
-        this.#openTarget(letter, value);
+        this.openTarget(letter, value);
     }
   }
 
-  #openMatch(name: string): void {
-    const spec = findMatch(name, this.#family) ?? null;
-    if (spec === null) this.#odd('IPT_UNKNOWN_MATCH', this.#at - 1, 'a match that is not in the table');
-    this.#open(name === 'udplite' ? name : (spec?.name ?? name), spec);
+  private openMatch(name: string): void {
+    const spec = findMatch(name, this.family) ?? null;
+    if (spec === null) this.odd('IPT_UNKNOWN_MATCH', this.at - 1, 'a match that is not in the table');
+    this.open(name === 'udplite' ? name : (spec?.name ?? name), spec);
   }
 
-  #openTarget(letter: string, name: string): void {
-    const spec = letter === 'g' ? null : (findTarget(name, this.#family) ?? null);
-    if (this.#target !== null) {
-      this.#odd('IPT_STRAY_ARGUMENT', this.#at - 1, 'a second target');
-      this.#stray.push(`-${letter}`, name);
+  private openTarget(letter: string, name: string): void {
+    const spec = letter === 'g' ? null : (findTarget(name, this.family) ?? null);
+    if (this.target !== null) {
+      this.odd('IPT_STRAY_ARGUMENT', this.at - 1, 'a second target');
+      this.stray.push(`-${letter}`, name);
       return;
     }
-    this.#goto = letter === 'g';
-    this.#target = { name, spec, options: [], understood: true };
-    this.#last = this.#target;
+    this.goto = letter === 'g';
+    this.target = { name, spec, options: [], understood: true };
+    this.last = this.target;
   }
 
-  #readProtocol(value: string, negated: boolean): void {
-    const canonical = protocolGrammar.canonical(value, this.#family);
-    if (canonical === null) this.#odd('IPT_UNREADABLE_VALUE', this.#at - 1, '-p wants a protocol');
-    this.#protocolNumber = readUnsigned(value, 255) ?? protocolNumber(value) ?? -1;
-    this.#protocol = canonical === 'all' && !negated ? null : (canonical ?? value);
-    this.#protocolNegated = negated;
+  private readProtocol(value: string, negated: boolean): void {
+    const canonical = protocolGrammar.canonical(value, this.family);
+    if (canonical === null) this.odd('IPT_UNREADABLE_VALUE', this.at - 1, '-p wants a protocol');
+    this.protocolNumber = readUnsigned(value, 255) ?? protocolNumber(value) ?? -1;
+    this.protocol = canonical === 'all' && !negated ? null : (canonical ?? value);
+    this.protocolNegated = negated;
   }
 
-  #readNetworks(value: string, negated: boolean): string | null {
-    const everything = this.#family === 'ipv4' ? '0.0.0.0/0' : '::/0';
-    let canonical = canonicalNetwork(value, this.#family);
+  private readNetworks(value: string, negated: boolean): string | null {
+    const everything = this.family === 'ipv4' ? '0.0.0.0/0' : '::/0';
+    let canonical = canonicalNetwork(value, this.family);
     if (canonical === null && value.includes(',')) {
-      const parts = value.split(',').map((part) => canonicalNetwork(part, this.#family));
+      const parts = value.split(',').map((part) => canonicalNetwork(part, this.family));
       canonical = parts.includes(null) ? null : parts.join(',');
     }
     if (canonical === null) {
-      this.#odd('IPT_UNREADABLE_VALUE', this.#at - 1, `not an ${this.#family === 'ipv4' ? 'IPv4' : 'IPv6'} address`);
+      this.odd('IPT_UNREADABLE_VALUE', this.at - 1, `not an ${this.family === 'ipv4' ? 'IPv4' : 'IPv6'} address`);
       return value;
     }
     return canonical === everything && !negated ? null : canonical;
   }
 
-  #readCounters(value: string): void {
-    const { values } = this.#tokens;
+  private readCounters(value: string): void {
+    const { values } = this.tokens;
     const both = /^([0-9]+),([0-9]+)$/.exec(value);
     if (both !== null) {
-      this.#counters = [both[1] as string, both[2] as string];
-    } else if (/^[0-9]+$/.test(value) && /^[0-9]+$/.test(values[this.#at] ?? '')) {
-      this.#counters = [value, values[this.#at] as string];
-      this.#at += 1;
+      this.counters = [both[1] as string, both[2] as string];
+    } else if (/^[0-9]+$/.test(value) && /^[0-9]+$/.test(values[this.at] ?? '')) {
+      this.counters = [value, values[this.at] as string];
+      this.at += 1;
     } else {
-      this.#odd('IPT_UNREADABLE_VALUE', this.#at - 1, '-c wants packets and bytes');
-      this.#stray.push('-c', value);
+      this.odd('IPT_UNREADABLE_VALUE', this.at - 1, '-c wants packets and bytes');
+      this.stray.push('-c', value);
     }
   }
 }
+
+const READERS: Readonly<Record<Family, RuleReader>> = {
+  ipv4: new RuleReader('ipv4', null),
+  ipv6: new RuleReader('ipv6', null),
+};
 
 const LONG_GLOBALS: ReadonlyMap<string, string> = new Map([
   ['--append', 'A'],
