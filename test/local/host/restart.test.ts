@@ -63,7 +63,9 @@ test('a host killed at each step goes on where it was, and runs no completed act
   assert.equal(runtimeStatus, 'Completed');
   assert.deepEqual(output, ['a', 'b', 'c', 'leg', { by: 'ops' }, 'slow']);
   const { 'start slow': slowStarts, 'end slow': slowEnds, ...others } = trace();
-  assert.deepEqual([slowStarts, slowEnds], [2, 1]);
+  // Once for every kill that met it running: surely the last one, on a slow machine the one before it too.
+  assert.ok(slowStarts === 2 || slowStarts === 3, `${slowStarts} starts`);
+  assert.equal(slowEnds, 1);
   assert.deepEqual(others, {
     'start a': 1,
     'end a': 1,
