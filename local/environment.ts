@@ -8,9 +8,9 @@ import { type ArmSimulator, startArmSimulator } from './arm/arm-simulator.ts';
 import { type LocalStorage, startAzurite } from './azurite.ts';
 import { DEMO_SUBSCRIPTION_ID } from './fleet/demo-fleet.ts';
 import { type Fleet, startFleet } from './fleet/fleet.ts';
-import { repositoryRoot } from './fleet/repository-root.ts';
 import { type SpawnedHost, spawnFunctionsHost } from './host/spawn-host.ts';
 import { type IdentityEndpoint, startIdentityEndpoint } from './identity-endpoint.ts';
+import { repositoryRoot } from './repository-root.ts';
 
 export interface EnvironmentOptions {
   readonly fleetMode?: 'kernel' | 'replay' | 'auto';

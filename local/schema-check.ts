@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { ValidateFunction } from 'ajv';
-import { repositoryRoot } from './fleet/repository-root.ts';
+import { repositoryRoot } from './repository-root.ts';
 
 export type SchemaName = 'snapshot' | 'drift' | 'run-report';
 

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fleetFiles } from '../repository-root.ts';
 import type { FirewallDefinition, FleetVm, RuleSource } from './demo-fleet.ts';
 import type { Firewalls } from './fleet.ts';
 import type { FleetChange } from './fleet-changes.ts';
 import { kubeProxyRules } from './kube-services.ts';
 import { deleteNamespaces, leftOverNamespaces, makeNamespace } from './namespaces.ts';
 import { onProcessEnd } from './process-end.ts';
-import { fleetFiles } from './repository-root.ts';
 import { newRunName } from './run-identity.ts';
 import { runScript } from './run-script.ts';
 import { runTool } from './run-tool.ts';

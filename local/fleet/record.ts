@@ -8,12 +8,12 @@
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fleetFiles, repositoryRoot } from '../repository-root.ts';
 import type { FleetVm } from './demo-fleet.ts';
 import { startFleet } from './fleet.ts';
 import { fleetChanges } from './fleet-changes.ts';
 import { BASELINE_STATE, PROC_NET_FILES, type RecordedCommand, type Recording, writeRecording } from './recording.ts';
 import { makeShimTools } from './replayed-firewalls.ts';
-import { fleetFiles, repositoryRoot } from './repository-root.ts';
 import { newRunName } from './run-identity.ts';
 import { runTool } from './run-tool.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';

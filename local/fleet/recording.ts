@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { fleetFiles } from './repository-root.ts';
+import { fleetFiles } from '../repository-root.ts';
 
 /** Everything one VM's tools answered in one state. Texts are kept as lines, so that a new recording reads as a diff. */
 export interface Recording {

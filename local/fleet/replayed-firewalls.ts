@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, renameSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { fleetFiles } from '../repository-root.ts';
 import type { FirewallDefinition, FleetVm } from './demo-fleet.ts';
 import type { Firewalls } from './fleet.ts';
 import { onProcessEnd } from './process-end.ts';
 import { BASELINE_STATE, readRecording, unpackRecording } from './recording.ts';
-import { fleetFiles } from './repository-root.ts';
 import { newRunName } from './run-identity.ts';
 import { runScript, type ScriptUser } from './run-script.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';

@@ -1,6 +1,7 @@
 import { artifactNames } from '../core/artifact-names.ts';
 import { documentBytes, sha256Hex } from '../core/baseline/integrity.ts';
-import type { FleetListing, VmTarget } from '../core/contracts.ts';
+import type { FleetListing, ListingRefused, VmTarget } from '../core/contracts.ts';
+import { OperationError } from '../core/errors.ts';
 import { readDocument, readRequest, type TargetsIndex } from './documents.ts';
 import type { InspectionServices } from './services.ts';
 
@@ -10,22 +11,35 @@ import type { InspectionServices } from './services.ts';
  */
 export const makeListFleet =
   ({ store, directory }: Pick<InspectionServices, 'store' | 'directory'>) =>
-  async ({ runId, pageSize }: { runId: string; pageSize: number }): Promise<FleetListing> => {
+  async ({ runId, pageSize }: { runId: string; pageSize: number }): Promise<FleetListing | ListingRefused> => {
     const indexName = artifactNames.targetsIndex(runId);
-    const { selector } = await readRequest(store, runId);
     if ((await store.read('runs', indexName)) === null) {
-      const targets = new Map<string, VmTarget>();
-      for await (const target of directory.list(selector)) targets.set(target.vm_id.toLowerCase(), target);
-      const ordered = [...targets.keys()].sort().map((key) => targets.get(key) as VmTarget);
-      const listing = sha256Hex(documentBytes(ordered)).slice(0, 12);
-      const pages = Math.ceil(ordered.length / pageSize);
-      for (let page = 0; page < pages; page += 1) {
-        const bytes = documentBytes(ordered.slice(page * pageSize, (page + 1) * pageSize));
-        await store.create('runs', artifactNames.targetsPage(runId, listing, page), bytes);
+      try {
+        await storeListing({ store, directory }, runId, pageSize);
+      } catch (error) {
+        if (!(error instanceof OperationError) || error.retryable) throw error;
+        return { refused: error.message };
       }
-      const index: TargetsIndex = { listing, vms: ordered.length, pages };
-      await store.create('runs', indexName, documentBytes(index));
     }
     const { vms, pages } = await readDocument<TargetsIndex>(store, 'runs', indexName);
     return { vms, pages };
   };
+
+async function storeListing(
+  { store, directory }: Pick<InspectionServices, 'store' | 'directory'>,
+  runId: string,
+  pageSize: number,
+): Promise<void> {
+  const { selector } = await readRequest(store, runId);
+  const targets = new Map<string, VmTarget>();
+  for await (const target of directory.list(selector)) targets.set(target.vm_id.toLowerCase(), target);
+  const ordered = [...targets.keys()].sort().map((key) => targets.get(key) as VmTarget);
+  const listing = sha256Hex(documentBytes(ordered)).slice(0, 12);
+  const pages = Math.ceil(ordered.length / pageSize);
+  for (let page = 0; page < pages; page += 1) {
+    const bytes = documentBytes(ordered.slice(page * pageSize, (page + 1) * pageSize));
+    await store.create('runs', artifactNames.targetsPage(runId, listing, page), bytes);
+  }
+  const index: TargetsIndex = { listing, vms: ordered.length, pages };
+  await store.create('runs', artifactNames.targetsIndex(runId), documentBytes(index));
+}

@@ -42,6 +42,7 @@ function decodeOutput(output: readonly RunCommandStatus[], { nonce, slice }: Sta
     return unavailableStep({
       kind: 'unavailable',
       reason: 'not_linux',
+      atFault: 'command',
       message: 'the VM runs Windows',
       retryAfterSeconds: null,
     });

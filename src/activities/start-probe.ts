@@ -20,7 +20,7 @@ export const makeStartProbe =
   ({ store, runner, probeText }: Pick<InspectionServices, 'store' | 'runner' | 'probeText'>) =>
   async (input: StartProbeInput): Promise<ProbeStep> => {
     const name = artifactNames.operation(input);
-    if ((await store.read('runs', name)) !== null) return { kind: 'running' };
+    if ((await store.read('runs', name)) !== null) return RUNNING;
     const target = await readTarget(store, input.runId, input);
     if (target.os_type === 'Windows') return unavailableStep(notLinux);
     if (input.capture === 0 && input.slice === 1) {
@@ -36,12 +36,15 @@ export const makeStartProbe =
     if (started.kind === 'unavailable') return unavailableStep(started);
     const operation: StagedOperation = { state: started.state };
     await store.create('runs', name, documentBytes(operation));
-    return { kind: 'running' };
+    return RUNNING;
   };
+
+const RUNNING: ProbeStep = { kind: 'running', retryAfterSeconds: null };
 
 const notLinux: Unavailable = {
   kind: 'unavailable',
   reason: 'not_linux',
+  atFault: 'command',
   message: 'the VM runs Windows',
   retryAfterSeconds: null,
 };

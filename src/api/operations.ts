@@ -48,9 +48,7 @@ export function getOperation(
         updated_at: new Date(status.lastUpdatedTime).toISOString(),
         progress: await progressOf(store, id, status.customStatus),
         ...(state === 'Succeeded' ? { result: { counts: status.output as RunCounts } } : {}),
-        ...(state === 'Failed'
-          ? { error: { code: 'RUN_FAILED', message: 'the run failed; the app logs under this id say where' } }
-          : {}),
+        ...(state === 'Failed' ? { error: runError(status.output) } : {}),
         links: operationLinks(id),
       },
       done ? {} : { 'retry-after': '5' },
@@ -74,4 +72,13 @@ async function progressOf(store: SnapshotStore, id: string, customStatus: unknow
   let done = 0;
   for await (const _name of store.list('runs', artifactNames.outcomes(id))) done += 1;
   return { ...customStatus, done };
+}
+
+/** An OperationError's own message, where the run failed with one: those carry no secret. Else only where to look. */
+function runError(output: unknown): { code: string; message: string } {
+  const found = /\b([A-Z]+(?:_[A-Z]+)+): [^\n]{1,400}/.exec(
+    typeof output === 'string' ? output : JSON.stringify(output ?? ''),
+  );
+  if (found === null) return { code: 'RUN_FAILED', message: 'the run failed; the app logs under this id say where' };
+  return { code: found[1] ?? 'RUN_FAILED', message: found[0].trim() };
 }

@@ -36,9 +36,11 @@ export function unavailableFrom(error: unknown): Unavailable | null {
   const failure = readArmError(error);
   const { status, code } = failure;
   const message = error instanceof Error ? error.message : '';
+  const isCommand = OPERATION_FAILED.test(message);
   const answer = (reason: UnavailableReason, text: string, retryAfterSeconds: number | null): Unavailable => ({
     kind: 'unavailable',
     reason,
+    atFault: isCommand ? 'command' : 'request',
     message: text,
     retryAfterSeconds,
   });
@@ -63,12 +65,14 @@ export function unavailableFrom(error: unknown): Unavailable | null {
     return answer('service_error', `${code}: HTTP ${status}`, failure.retryAfterSeconds ?? RETRY_AFTER_DEFAULT_SECONDS);
   }
   if (status !== null) return answer('service_error', `${code}: HTTP ${status}`, null);
-  if (/long-running operation has (failed|been canceled)/.test(message)) {
+  if (isCommand) {
     return answer('service_error', `${code}: the run command failed`, RETRY_AFTER_DEFAULT_SECONDS);
   }
   if (NETWORK_CODES.has(code)) return answer('service_error', `${code}: no connection`, RETRY_AFTER_DEFAULT_SECONDS);
   return null;
 }
+
+const OPERATION_FAILED = /long-running operation has (failed|been canceled)/;
 
 const NETWORK_CODES = new Set([
   'ECONNREFUSED',

@@ -44,16 +44,21 @@ export class AzureRunCommandRunner implements RunCommandRunner {
 
   async poll(vmId: string, state: string): Promise<PollResult> {
     const { subscriptionId } = parseVmId(vmId);
-    return this.#answer(async () => {
+    const result = await this.#answer<PollResult>(async () => {
       const client = this.#clients.forSubscription(subscriptionId);
       const poller = restorePoller(client, state, client.virtualMachines.runCommand, {
         abortSignal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
       });
       await poller.poll();
-      if (!poller.isDone) return { kind: 'running' };
+      if (!poller.isDone) return { kind: 'running', retryAfterSeconds: null };
       const output = poller.result?.value ?? [];
       return { kind: 'finished', output: output.map(({ code, message }) => ({ code, message })) };
     });
+    // A look that was throttled or met a bad minute says nothing about the command, which goes on: look again.
+    if (result.kind === 'unavailable' && result.atFault === 'request' && result.retryAfterSeconds !== null) {
+      return { kind: 'running', retryAfterSeconds: result.retryAfterSeconds };
+    }
+    return result;
   }
 
   async #answer<T>(ask: () => Promise<T>): Promise<T | Unavailable> {
@@ -77,6 +82,7 @@ function judgeInstanceView(view: VirtualMachineInstanceView | undefined): { read
     return {
       kind: 'unavailable',
       reason: 'vm_stopped',
+      atFault: 'command',
       message: `the VM is ${power.slice('PowerState/'.length)}`,
       retryAfterSeconds: null,
     };
@@ -86,6 +92,7 @@ function judgeInstanceView(view: VirtualMachineInstanceView | undefined): { read
     return {
       kind: 'unavailable',
       reason: 'agent_not_ready',
+      atFault: 'command',
       message: `the VM agent is ${agent.displayStatus ?? agent.code ?? 'not ready'}`,
       retryAfterSeconds: null,
     };
@@ -95,5 +102,11 @@ function judgeInstanceView(view: VirtualMachineInstanceView | undefined): { read
 }
 
 function notLinux(): Unavailable {
-  return { kind: 'unavailable', reason: 'not_linux', message: 'the VM runs Windows', retryAfterSeconds: null };
+  return {
+    kind: 'unavailable',
+    reason: 'not_linux',
+    atFault: 'command',
+    message: 'the VM runs Windows',
+    retryAfterSeconds: null,
+  };
 }

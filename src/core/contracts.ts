@@ -108,6 +108,11 @@ export interface FleetListing {
   readonly pages: number;
 }
 
+/** Why a fleet cannot be listed, now or later: trying again would not help. */
+export interface ListingRefused {
+  readonly refused: string;
+}
+
 export interface StartProbeInput extends VmPlace {
   readonly runId: string;
   readonly capture: number;
@@ -118,7 +123,7 @@ export interface StartProbeInput extends VmPlace {
 
 /** What an activity says about one Run Command: ids and counts, never output. */
 export type ProbeStep =
-  | { readonly kind: 'running' }
+  | { readonly kind: 'running'; readonly retryAfterSeconds: number | null }
   | { readonly kind: 'slice'; readonly of: number; readonly sha256: string }
   | {
       readonly kind: 'unavailable';

@@ -47,6 +47,8 @@ export type UnavailableReason =
 export interface Unavailable {
   readonly kind: 'unavailable';
   readonly reason: UnavailableReason;
+  /** Whether the request failed on its way or was refused, or the command itself failed or cannot be. */
+  readonly atFault: 'request' | 'command';
   /** The service's own code or our words, without URLs or output. */
   readonly message: string;
   /** Seconds after which trying again may help; null when it will not. */
@@ -58,7 +60,8 @@ export type StartResult =
   { readonly kind: 'started'; readonly state: string } | Unavailable;
 
 export type PollResult =
-  | { readonly kind: 'running' }
+  /** Not done yet, or not to be had right now: look again, not before `retryAfterSeconds` where the service says so. */
+  | { readonly kind: 'running'; readonly retryAfterSeconds: number | null }
   | { readonly kind: 'finished'; readonly output: readonly RunCommandStatus[] }
   | Unavailable;
 

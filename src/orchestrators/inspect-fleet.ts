@@ -5,6 +5,7 @@ import {
   type FleetInput,
   type FleetListing,
   type LaneInput,
+  type ListingRefused,
   ORCHESTRATIONS,
   type PageInput,
   type RunCounts,
@@ -18,10 +19,11 @@ export function* inspectFleet(context: OrchestrationContext): Generator<Task, Ru
   const { runId, settings } = context.df.getInput<FleetInput>();
   const startedAt = context.df.currentUtcDateTime.toISOString();
   context.df.setCustomStatus({ phase: 'listing', vms: null });
-  const listing = yield* callActivity<FleetListing>(context, ACTIVITIES.listFleet, {
+  const listing = yield* callActivity<FleetListing | ListingRefused>(context, ACTIVITIES.listFleet, {
     runId,
     pageSize: settings.pageSize,
   });
+  if ('refused' in listing) throw new Error(listing.refused);
   context.df.setCustomStatus({ phase: 'inspecting', vms: listing.vms });
   const lanes = dealPages(listing, settings.pageSize, settings.lanes);
   yield* callAll<RunCounts>(

@@ -100,9 +100,10 @@ function* takeSlice(
     const start: StartProbeInput = { runId, page, index, capture, slice, attempt, nonce };
     let step = yield* callActivity<ProbeStep>(context, ACTIVITIES.startProbe, start);
     while (step.kind === 'running') {
-      if (context.df.currentUtcDateTime.getTime() + settings.pollSeconds * 1000 > deadline)
+      const seconds = Math.max(settings.pollSeconds, step.retryAfterSeconds ?? 0);
+      if (context.df.currentUtcDateTime.getTime() + seconds * 1000 > deadline)
         return timedOut(settings.vmDeadlineSeconds);
-      yield* wait(context, settings.pollSeconds);
+      yield* wait(context, seconds);
       step = yield* callActivity<ProbeStep>(context, ACTIVITIES.pollProbe, start);
     }
     if (step.kind === 'slice') return { kind: 'slice', of: step.of, sha256: step.sha256, attempt };

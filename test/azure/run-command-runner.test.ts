@@ -56,6 +56,22 @@ test('one look is one request while the script runs', async () => {
   assert.equal((await untilDone(web.id, started)).kind, 'finished');
 });
 
+test('a look that is throttled or meets a bad minute leaves the command running', async () => {
+  const started = await runner().start(web.id, ['echo done']);
+  const { state } = started as Extract<StartResult, { kind: 'started' }>;
+  arm.control.failNext('web-01', { status: 429, on: 'poll', retryAfterSeconds: 7 });
+  assert.deepEqual(await runner().poll(web.id, state), { kind: 'running', retryAfterSeconds: 7 });
+  arm.control.failNext('web-01', { status: 503, on: 'poll' });
+  assert.equal((await runner().poll(web.id, state)).kind, 'running');
+  assert.equal((await untilDone(web.id, started)).kind, 'finished');
+});
+
+test('a command that failed on the VM is an answer, not a bad minute', async () => {
+  arm.control.failNext('web-01', { kind: 'operationFails', code: 'VMExtensionProvisioningError', message: 'failed' });
+  const result = await untilDone(web.id, await runner().start(web.id, ['true']));
+  assert.deepEqual(reason(result), ['unavailable', 'service_error', 'number']);
+});
+
 test('a readiness check tells running Linux from stopped, silent and Windows', async () => {
   const answers = await Promise.all([web, stopped, silent, windows].map(({ id }) => runner().readiness(id)));
   assert.deepEqual(
@@ -80,6 +96,7 @@ test('throttling carries the Retry-After, and nothing was slept through or poste
   assert.deepEqual(answer, {
     kind: 'unavailable',
     reason: 'throttled',
+    atFault: 'request',
     message: (answer as { message: string }).message,
     retryAfterSeconds: 17,
   });

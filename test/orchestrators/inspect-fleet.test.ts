@@ -96,6 +96,20 @@ test('a fleet that cannot be listed fails the run, saying why', async () => {
   );
 });
 
+test('a refusal that will not pass ends the run at once, without further tries', async () => {
+  const { script } = fleet(1);
+  let calls = 0;
+  const listFleet = () => {
+    calls += 1;
+    return { refused: 'ARM_DENIED: subscription s: AuthorizationFailed, HTTP 403' };
+  };
+  await assert.rejects(
+    runOrchestration(inspectFleet, { ...script, activities: { ...script.activities, listFleet } }),
+    /ARM_DENIED/,
+  );
+  assert.equal(calls, 1);
+});
+
 test('a sweep stores what it asks, then runs under the id of its session', async () => {
   const requests: unknown[] = [];
   const result = await runOrchestration(sweepFleet, {

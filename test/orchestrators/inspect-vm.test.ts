@@ -13,7 +13,7 @@ import {
 } from '../../src/core/contracts.ts';
 import { inspectVm } from '../../src/orchestrators/inspect-vm.ts';
 
-const running: ProbeStep = { kind: 'running' };
+const running: ProbeStep = { kind: 'running', retryAfterSeconds: null };
 const slice = (of: number, sha256 = 'same'): ProbeStep => ({ kind: 'slice', of, sha256 });
 const unavailable = (reason: 'busy' | 'vm_stopped', retryAfterSeconds: number | null): ProbeStep => ({
   kind: 'unavailable',
@@ -103,6 +103,18 @@ test('a busy VM is asked again, later each time, and then given up with its reas
   const always = await run({ start: () => unavailable('busy', 20), settings: { attemptsMax: 3 } });
   assert.equal(inputs(always, 'startProbe').length, 3);
   assert.equal(inputs<RecordFailureInput>(always, 'recordFailure')[0]?.code, 'ARM_BUSY');
+});
+
+test('a look that the service asks to put off is put off, and the command is not posted again', async () => {
+  let looks = 0;
+  const result = await run({
+    poll: () => {
+      looks += 1;
+      return looks === 1 ? { kind: 'running', retryAfterSeconds: 60 } : slice(1);
+    },
+  });
+  assert.deepEqual(result.names, ['startProbe', 'pollProbe', 'pollProbe', 'recordSnapshot']);
+  assert.equal(result.elapsedMs, 65_000);
 });
 
 test('a command that never ends is given up at the deadline', async () => {

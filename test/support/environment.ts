@@ -1,19 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { repositoryRoot } from '../../local/repository-root.ts';
 
-/** The repository's root, from the sources and from the compiled tests alike. */
-export const repositoryRoot: string = findRoot(import.meta.dirname);
-
-function findRoot(start: string): string {
-  let directory = start;
-  while (!existsSync(join(directory, 'package-lock.json'))) {
-    const parent = dirname(directory);
-    if (parent === directory) throw new Error(`no package-lock.json above ${start}`);
-    directory = parent;
-  }
-  return directory;
-}
+export { repositoryRoot };
 
 export function fixturePath(...parts: string[]): string {
   return join(repositoryRoot, 'test', 'fixtures', ...parts);

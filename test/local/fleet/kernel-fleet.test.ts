@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type Fleet, startFleet } from '../../../local/fleet/fleet.ts';
-import { fleetFiles } from '../../../local/fleet/repository-root.ts';
+import { fleetFiles } from '../../../local/repository-root.ts';
 import { kernelSkipReason } from '../../support/environment.ts';
 
 const skip = kernelSkipReason(['ip', 'unshare', 'nft', 'ipset', 'xtables-legacy-multi', 'xtables-nft-multi']);
