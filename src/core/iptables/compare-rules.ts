@@ -4,7 +4,9 @@ import type { ExtensionUse, RuleFields } from './read-rule.ts';
 /** Field by field, what two rules have in common. */
 
 /** A rule as pairs of field and text: `source` → `! 10.0.0.0/8`, `tcp.dport` → `22`. */
-function namedFields(fields: RuleFields): Map<string, string> {
+export type NamedFields = ReadonlyMap<string, string>;
+
+export function namedFields(fields: RuleFields): NamedFields {
   const named = new Map<string, string>();
   const put = (name: string, value: string | null, negated: boolean): void => {
     if (value !== null) named.set(name, negated ? `! ${value}` : value);
@@ -44,24 +46,22 @@ function putOptions(named: Map<string, string>, prefix: string, use: ExtensionUs
   }
 }
 
-/** From 0 (nothing in common) to 1 (the same fields): the share of fields that are equal. */
-export function similarity(before: RuleFields, after: RuleFields): number {
-  const left = namedFields(before);
-  const right = namedFields(after);
-  let equal = 0;
-  for (const [name, value] of left) if (right.get(name) === value) equal += 1;
-  const all = left.size + right.size - equal;
-  if (all === 0) return 1;
-  // A field that only changed its value is half the difference of one that came or went.
-  let changed = 0;
-  for (const name of left.keys()) if (right.has(name)) changed += 1;
-  return (equal + (changed - equal) / 2) / Math.max(left.size, right.size);
+/**
+ * From 0 (nothing in common) to 1 (the same fields). A field that only changed its value counts half: it is half the
+ * difference of one that came or went.
+ */
+export function similarity(left: NamedFields, right: NamedFields): number {
+  let score = 0;
+  for (const [name, value] of left) {
+    const other = right.get(name);
+    if (other !== undefined) score += other === value ? 1 : 0.5;
+  }
+  const size = Math.max(left.size, right.size);
+  return size === 0 ? 1 : score / size;
 }
 
 /** The names of the fields that differ, in the order of a rule's line. */
-export function fieldsThatDiffer(before: RuleFields, after: RuleFields): string[] {
-  const left = namedFields(before);
-  const right = namedFields(after);
+export function fieldsThatDiffer(left: NamedFields, right: NamedFields): string[] {
   const names = new Set([...left.keys(), ...right.keys()]);
   const different = [...names].filter((name) => left.get(name) !== right.get(name));
   // Two rules that differ only in the order of their matches differ in `matches`.

@@ -1,5 +1,5 @@
 import { align } from '../sequence/align.ts';
-import { fieldsThatDiffer, similarity } from './compare-rules.ts';
+import { GapPairs, NO_PAIRS } from './gap-pairs.ts';
 import { ruleIdentity } from './identity.ts';
 import type { Counter, IptablesChain, IptablesRule, IptablesRuleset, IptablesTable, UnparsedLine } from './model.ts';
 
@@ -189,10 +189,6 @@ function orderOf(change: RuleChange): number {
   return change.kind === 'added' || change.kind === 'removed' ? change.index : change.toIndex;
 }
 
-/** How many rules of a gap a removed one is compared with: enough for edits by hand, and no square of the gap. */
-const CANDIDATES_MAX = 32;
-const SIMILARITY_MIN = 0.5;
-
 /** Within each gap between kept rules, pairs what went with what came by how much they have in common. */
 function pairModified(
   before: readonly IptablesRule[],
@@ -229,32 +225,19 @@ function pairGap(
   came: readonly number[],
   changes: RuleChange[],
 ): void {
+  const pairs = went.length === 0 || came.length === 0 ? NO_PAIRS : new GapPairs(before, after, went, came).find();
   const taken = new Set<number>();
-  let first = 0;
   for (const [nth, index] of went.entries()) {
     const rule = before[index] as IptablesRule;
-    while (first < came.length && taken.has(first)) first += 1;
-    let best = -1;
-    let bestScore = SIMILARITY_MIN;
-    // Around the place it had: a chain rewritten rule by rule keeps its order.
-    const from = Math.max(first, nth - CANDIDATES_MAX / 2);
-    for (let candidate = from; candidate < came.length && candidate < from + CANDIDATES_MAX; candidate += 1) {
-      if (taken.has(candidate)) continue;
-      const score = similarity(rule.fields, (after[came[candidate] as number] as IptablesRule).fields);
-      if (score > bestScore) {
-        bestScore = score;
-        best = candidate;
-      }
-    }
-    if (best === -1) {
+    const pair = pairs.get(nth);
+    if (pair === undefined) {
       changes.push({ kind: 'removed', rule, index });
       continue;
     }
-    taken.add(best);
-    const toIndex = came[best] as number;
+    taken.add(pair.candidate);
+    const toIndex = came[pair.candidate] as number;
     const now = after[toIndex] as IptablesRule;
-    const fields = fieldsThatDiffer(rule.fields, now.fields);
-    changes.push({ kind: 'modified', before: rule, after: now, fromIndex: index, toIndex, fields });
+    changes.push({ kind: 'modified', before: rule, after: now, fromIndex: index, toIndex, fields: pair.fields });
   }
   for (const [candidate, index] of came.entries()) {
     if (!taken.has(candidate)) changes.push({ kind: 'added', rule: after[index] as IptablesRule, index });

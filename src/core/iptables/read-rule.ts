@@ -64,6 +64,9 @@ export function readRule(text: string, family: Family): RuleFields {
 
 const NOTHING_READ: string[] = [];
 
+/** More matches than the kernel takes in one rule: a line that has them must not cost their square. */
+const OWNERS_SEARCHED_MAX = 64;
+
 interface Building {
   readonly name: string;
   readonly spec: ExtensionSpec | null;
@@ -233,7 +236,7 @@ export class RuleReader {
       return;
     }
     const implied = this.protocolNegated ? undefined : protocolMatch(this.protocolNumber, this.family);
-    if (this.protocol !== null && implied !== undefined && !this.matches.some(({ spec }) => spec === implied)) {
+    if (this.protocol !== null && implied !== undefined && !this.hasMatch(implied)) {
       const impliedOption = findOption(implied, name) ?? findOptionByPrefix(implied, name);
       if (impliedOption !== undefined) {
         this.extensionOption(this.open(implied.name, implied), impliedOption, negated, attached);
@@ -245,6 +248,10 @@ export class RuleReader {
     else this.unknownOption(option, negated);
   }
 
+  private hasMatch(match: ExtensionSpec): boolean {
+    return this.matches.slice(-OWNERS_SEARCHED_MAX).some(({ spec }) => spec === match);
+  }
+
   private findOwner(
     name: string,
     find: (extension: ExtensionSpec, name: string) => OptionSpec | undefined,
@@ -254,7 +261,8 @@ export class RuleReader {
       const option = find(target.spec, name);
       if (option !== undefined) return { use: target, option };
     }
-    for (let index = this.matches.length - 1; index >= 0; index -= 1) {
+    const last = this.matches.length - 1;
+    for (let index = last; index >= 0 && index > last - OWNERS_SEARCHED_MAX; index -= 1) {
       const use = this.matches[index] as Building;
       const option = use.spec === null ? undefined : find(use.spec, name);
       if (option !== undefined) return { use, option };

@@ -80,6 +80,8 @@ export function tokenizeInto(tokens: Tokens, line: string, start: number, end: n
 
 /** Options whose value the tools save without quotes whatever is in it, and what can stand behind that value. */
 const RAW_NAME = / --(?:hashlimit-name|name) /g;
+/** A rule saves few names; a line with thousands must not be split thousands of times. */
+const RAW_NAMES_TRIED_MAX = 16;
 const AFTER_RAW_NAME = / --(?:hashlimit-|mask )/;
 
 /**
@@ -90,7 +92,10 @@ export function tokenizeRuleInto(tokens: Tokens, line: string, start: number, en
   const open = tokenizeInto(tokens, line, start, end);
   if (open === -1) return open;
   const text = line.slice(start, end);
+  let tried = 0;
   for (const found of text.matchAll(RAW_NAME)) {
+    tried += 1;
+    if (tried > RAW_NAMES_TRIED_MAX) break;
     const from = found.index + found[0].length;
     const tail = text.slice(from);
     const jump = Math.max(tail.lastIndexOf(' -j '), tail.lastIndexOf(' -g '));
