@@ -24,7 +24,14 @@ Starts storage, a fleet of VMs, an ARM simulator and the app, and stays until Ct
   --verbose   show the Functions host's log
 `);
 } else {
-  await main();
+  main().catch((error) => {
+    const message = error instanceof Error ? error.message : String(error);
+    const inUse = /EADDRINUSE/.test(message);
+    process.stderr.write(
+      inUse ? `\nstart: port ${values.port} is in use; try npm start -- --port 0\n` : `\nstart: failed — ${message}\n`,
+    );
+    process.exitCode = 1;
+  });
 }
 
 async function main(): Promise<void> {
