@@ -21,8 +21,9 @@ export class TableContext {
     return effect;
   }
 
+  /** Only where it is certain: an unreadable flag may be another one, and then the rules are in force. */
   get isDormant(): boolean {
-    return this.table.flags.includes('dormant') || this.table.flags.includes('unreadable');
+    return this.table.flags.includes('dormant');
   }
 
   /** The base chains from which jumps lead to this chain; itself, when it is one. */

@@ -29,7 +29,7 @@ import {
   judgeRuleRemoved,
   type RulePlace,
 } from './nftables-judge-rule.ts';
-import { judgeSetAsWhole, judgeSetChanged, printMember } from './nftables-judge-set.ts';
+import { isOnlyExpiry, judgeSetAsWhole, judgeSetChanged, printMember } from './nftables-judge-set.ts';
 import { chainOwner, type Owner, setOwner, tableOwner } from './owners.ts';
 import type { Assessment } from './severity.ts';
 
@@ -229,7 +229,7 @@ class Assessor {
       return make(isAdded ? 'sets_added' : 'sets_removed', table, null, owner, judged, set.name, detail);
     }
     const judged = judgeSetChanged(change, users, side.of(table));
-    return make('sets_changed', table, null, owner, judged, set.name, {
+    const changed = make('sets_changed', table, null, owner, judged, set.name, {
       ...common,
       elements_added: listed(change.elementsAdded),
       elements_added_count: change.elementsAdded.length,
@@ -241,6 +241,8 @@ class Assessor {
       elements_changed_count: change.elementsChanged.length,
       attributes: documentAttributes(change.attributes),
     });
+    if (!isOnlyExpiry(change, users, side.of(table))) return changed;
+    return { ...changed, severity: 'noise', ephemeral: true, informational: true };
   }
 }
 

@@ -46,8 +46,9 @@ function judgeAddedEffect(
       if (bases.every((base) => base.type === 'nat')) {
         return { severity: 'high', reason: `Address translation no longer applies to ${traffic} at ${hooks}` };
       }
-      if (effect.isBlanket)
+      if (isForAll('accept', effect, context)) {
         return { severity: 'critical', reason: `All traffic is now accepted at ${hooks}, whatever follows` };
+      }
       if (isLoopbackOnly(effect)) return { severity: 'medium', reason: `Loopback traffic is now accepted at ${hooks}` };
       if (!canDropWithout(place, bases)) {
         return {
@@ -55,14 +56,22 @@ function judgeAddedEffect(
           reason: `${traffic} is accepted at ${hooks} by a new rule; nothing dropped it before`,
         };
       }
+      if (isCovered(effect, place, place.chain.rules.slice(0, place.position))) {
+        return {
+          severity: 'low',
+          reason: `${capital(traffic)} is accepted at ${hooks} by a new rule; an earlier one did so before`,
+        };
+      }
       if (isReplyOnly(effect))
         return { severity: 'medium', reason: `Replies of known connections are now accepted at ${hooks}` };
       return { severity: open, reason: `${capital(traffic)} is now accepted at ${hooks}` };
     }
     case 'drop': {
-      if (effect.isBlanket)
+      const acceptsLater = acceptsAfter(place);
+      if (isForAll('drop', effect, context) && (acceptsLater || !dropsByPolicy(bases))) {
         return { severity: 'critical', reason: `All traffic that gets this far is now dropped at ${hooks}` };
-      if (bases.every((base) => context.deniesByDefault(base)) && !acceptsAfter(place)) {
+      }
+      if (bases.every((base) => context.deniesByDefault(base)) && !acceptsLater) {
         return {
           severity: 'medium',
           reason: `${capital(traffic)} is dropped at ${hooks} by a new rule; nothing accepted it after this point`,
@@ -135,7 +144,7 @@ function judgeRemovedEffect(
       if (!canDropWithout(place, bases)) {
         return { severity: 'low', reason: `The accept for ${traffic} is gone; nothing drops it at ${hooks}` };
       }
-      if (now !== undefined && isCovered(effect, place, now)) {
+      if (now !== undefined && isCovered(effect, place, now.rules)) {
         return { severity: 'medium', reason: `The accept for ${traffic} is gone; a wider one remains` };
       }
       if (namesWireServer(rule.expr)) return wireServerBlocked();
@@ -145,7 +154,10 @@ function judgeRemovedEffect(
       };
     }
     case 'drop': {
-      if (bases.every((base) => place.context.deniesByDefault(base) && !effect.isBlanket) && !acceptsAfter(place)) {
+      const context = place.context;
+      const isBackstop = isForAll('drop', effect, context);
+      const denies = isBackstop ? dropsByPolicy(bases) : bases.every((base) => context.deniesByDefault(base));
+      if (denies && !acceptsAfter(place)) {
         return { severity: 'medium', reason: `The drop for ${traffic} is gone; the rest is still dropped at ${hooks}` };
       }
       return { severity: 'critical', reason: `${capital(traffic)} is no longer dropped at ${hooks}` };
@@ -345,15 +357,25 @@ function acceptsAfter({ context, chain, position }: RulePlace): boolean {
   return context.baseChainsOf(chain.name).some((base) => context.closure(base.name).effects.has('accept'));
 }
 
-/** Whether another accept of the chain asks for no more than the one that is gone. */
-function isCovered(effect: RuleEffect, place: RulePlace, now: NftChain): boolean {
+/** Whether one of these rules accepts what a rule accepts: it asks for no more. */
+function isCovered(effect: RuleEffect, place: RulePlace, rules: readonly NftRule[]): boolean {
   const wanted = new Set(effect.conditions);
-  return now.rules.some((rule) => {
+  return rules.some((rule) => {
     const other = place.context.effect(rule);
     return (
       other.effects.has('accept') && other.effects.size === 1 && other.conditions.every((text) => wanted.has(text))
     );
   });
+}
+
+/** Whether a rule does this to every packet that reaches it, by itself or by a chain it leads to. */
+function isForAll(one: Effect, effect: RuleEffect, context: TableContext): boolean {
+  if (!effect.isBlanket) return false;
+  return effect.effects.has(one) || effect.targets.some((target) => context.closure(target).blanket.has(one));
+}
+
+function dropsByPolicy(bases: readonly NftChain[]): boolean {
+  return bases.every((base) => base.policy === 'drop');
 }
 
 function isLoopbackOnly(effect: RuleEffect): boolean {

@@ -2,7 +2,7 @@ import { listOf, printDuration, printStateful, quoted, words } from './print-sta
 import { type NftExpression, printExpressionJson } from './typed.ts';
 
 /** How nft prints values of a type; of a concatenation, part by part. */
-export type Datatype = 'plain' | 'text' | 'mark' | 'flags' | 'presence' | 'hex' | readonly Datatype[];
+export type Datatype = 'plain' | 'text' | 'mark' | 'duration' | 'flags' | 'presence' | 'hex' | readonly Datatype[];
 
 /** An expression as nft prints it. `type` says how values are written; see `datatypeOf`. */
 export function printExpression(expression: NftExpression, type: Datatype = 'plain'): string {
@@ -154,6 +154,7 @@ function printValue(value: string | number | boolean, type: Datatype): string {
   if (typeof value === 'string')
     return type === 'text' && value !== '*' && !/^\d+$/.test(value) ? quoted(value) : value;
   if (type === 'mark') return `0x${value.toString(16).padStart(8, '0')}`;
+  if (type === 'duration') return printDuration(value);
   return type === 'hex' || type === 'flags' ? `0x${value.toString(16)}` : String(value);
 }
 
@@ -250,6 +251,7 @@ const META_TYPES: ReadonlyMap<string, Datatype> = new Map(
 const CT_TYPES: ReadonlyMap<string, Datatype> = new Map<string, Datatype>([
   ['mark', 'mark'],
   ['helper', 'text'],
+  ['expiration', 'duration'],
   ['state', 'flags'],
   ['status', 'flags'],
 ]);

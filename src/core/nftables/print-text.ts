@@ -3,6 +3,7 @@ import type { NftChain, NftObject, NftRule, NftRuleset, NftSet, NftTable } from 
 import { type Datatype, printElement, printExpression } from './print-expression.ts';
 import { printDuration, printLimit, quoted } from './print-stateful.ts';
 import { printStatement } from './print-statement.ts';
+import { filledByRules } from './references.ts';
 import { type NftStatement, typeExpression, typeStatement } from './typed.ts';
 
 /**
@@ -43,9 +44,10 @@ function printTable(table: NftTable): string {
   if (table.comment !== null) lines.push(`\tcomment ${quoted(table.comment)}`);
   const flags = table.flags.map((flag) => (flag === 'unreadable' ? 'dormant' : flag));
   if (flags.length > 0) lines.push(`\tflags ${flags.join(',')}`);
+  const filled = filledByRules(table);
   const blocks = [
     ...[...table.objects.values()].map(printObject),
-    ...[...table.sets.values()].map(printSet),
+    ...[...table.sets.values()].map((set) => printSet(set, filled.has(set.name))),
     ...[...table.flowtables.values()].map(printFlowtable),
     ...[...table.chains.values()].map((chain) => printChain(table.family, chain)),
   ];
@@ -105,19 +107,23 @@ export function printPriority(family: string, hook: string | null, priority: num
   return String(priority);
 }
 
-function printSet(set: NftSet): string {
+/** @param isFilled  by rules: then it is dynamic, also where nft 1.0 does not list the flag */
+function printSet(set: NftSet, isFilled: boolean): string {
   const { type, map, timeout, size, policy, stmt } = set.raw;
   const interval = set.raw['gc-interval'];
   const keyType = datatypeOfNames(type);
   const dataType = datatypeOfNames(map);
   const isTypeof = isJsonObject(type) && 'typeof' in type;
   const data = map === undefined ? '' : ` : ${printType(map)}`;
+  const all = [...new Set([...set.flags, ...(isFilled ? ['dynamic'] : [])])].sort();
+  // A default timeout says the flag by itself.
+  const flags = all.length === 1 && all[0] === 'timeout' && typeof timeout === 'number' ? [] : all;
   const elements = set.elements.map((element) => printElement(typeExpression(element), keyType, dataType));
   return block(`${set.kind} ${set.name}`, [
     `${isTypeof ? 'typeof' : 'type'} ${printType(type)}${data}`,
     typeof policy === 'string' ? `policy ${policy}` : null,
     typeof size === 'number' ? `size ${size}` : null,
-    set.flags.length === 0 ? null : `flags ${set.flags.join(',')}`,
+    flags.length === 0 ? null : `flags ${flags.join(',')}`,
     typeof timeout === 'number' ? `timeout ${printDuration(timeout)}` : null,
     typeof interval === 'number' ? `gc-interval ${printDuration(interval)}` : null,
     set.raw['auto-merge'] === true ? 'auto-merge' : null,
