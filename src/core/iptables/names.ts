@@ -42,8 +42,9 @@ function lowerProtocolNumber(name: string): number | undefined {
   return lower === name ? undefined : protocolNumber(lower);
 }
 
-export function protocolName(number: number): string | undefined {
-  return PROTOCOL_NAMES.get(number);
+/** A protocol as the tools print it: by name where it has one. */
+export function printProtocol(number: number): string {
+  return PROTOCOL_NAMES.get(number) ?? String(number);
 }
 
 /** Assigned port numbers by service name (IANA; a Linux host's /etc/services). */

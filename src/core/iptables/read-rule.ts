@@ -2,9 +2,9 @@ import { readUnsigned } from './addresses.ts';
 import type { ExtensionSpec, Grammar, OptionSpec, RuleOption } from './extension.ts';
 import { findMatch, findOption, findOptionByPrefix, findTarget, protocolMatch } from './extensions.ts';
 import type { Family } from './model.ts';
-import { protocolNumber } from './names.ts';
+import { printProtocol, protocolNumber } from './names.ts';
 import { type Tokens, tokenizeRule } from './tokens.ts';
-import { canonicalNetwork, protocol as protocolGrammar } from './values.ts';
+import { canonicalNetwork } from './values.ts';
 
 /** A match or target as a rule uses it. */
 export interface ExtensionUse {
@@ -62,7 +62,9 @@ export function readRule(text: string, family: Family): RuleFields {
   return READERS[family].read(tokenizeRule(text));
 }
 
+/** Stand in for lists that are not kept while a line is only checked. */
 const NOTHING_READ: string[] = [];
+const NO_OPTIONS: RuleOption[] = [];
 
 /** More matches than the kernel takes in one rule: a line that has them must not cost their square. */
 const OWNERS_SEARCHED_MAX = 64;
@@ -203,6 +205,7 @@ export class RuleReader {
       this.stray.push(token);
       return;
     }
+    if (this.checking) return;
     this.last.options.push({ name: '', negated, values: [token], spec: null, understood: false });
     this.last.understood = false;
   }
@@ -329,12 +332,14 @@ export class RuleReader {
       this.stray.push(...(negated ? ['!'] : []), option, ...values);
       return;
     }
+    if (this.checking) return;
     this.last.options.push({ name: option, negated, values, spec: null, understood: false });
     this.last.understood = false;
   }
 
   private open(name: string, spec: ExtensionSpec | null): Building {
-    const use: Building = { name, spec, options: [], understood: spec !== null };
+    const options = this.checking ? NO_OPTIONS : [];
+    const use: Building = { name, spec, options, understood: spec !== null };
     this.matches.push(use);
     this.last = use;
     return use;
@@ -415,15 +420,15 @@ export class RuleReader {
       return;
     }
     this.goto = letter === 'g';
-    this.target = { name, spec, options: [], understood: true };
+    this.target = { name, spec, options: this.checking ? NO_OPTIONS : [], understood: true };
     this.last = this.target;
   }
 
   private readProtocol(value: string, negated: boolean): void {
-    const canonical = protocolGrammar.canonical(value, this.family);
-    if (canonical === null) this.odd('IPT_UNREADABLE_VALUE', this.at - 1, '-p wants a protocol');
-    this.protocolNumber = readUnsigned(value, 255) ?? protocolNumber(value) ?? -1;
-    this.protocol = canonical === 'all' && !negated ? null : (canonical ?? value);
+    const number = readUnsigned(value, 255) ?? protocolNumber(value);
+    if (number === undefined) this.odd('IPT_UNREADABLE_VALUE', this.at - 1, '-p wants a protocol');
+    this.protocolNumber = number ?? -1;
+    this.protocol = number === 0 && !negated ? null : number === undefined ? value : printProtocol(number);
     this.protocolNegated = negated;
   }
 

@@ -25,12 +25,14 @@ export function tokenize(line: string, start = 0, end = line.length): Tokens & {
   return { ...tokens, open: tokenizeInto(tokens, line, start, end) };
 }
 
-/** As `tokenize`, into arrays used again from line to line; returns `open`. */
+/**
+ * As `tokenize`, into arrays used again from line to line; returns `open`. An argument that is the same as that of the
+ * line before at the same place is the same string: neighbours differ in little, and a known string is found in a table
+ * without hashing it anew.
+ */
 export function tokenizeInto(tokens: Tokens, line: string, start: number, end: number): number {
   const { values, starts, quoted } = tokens;
-  values.length = 0;
-  starts.length = 0;
-  quoted.length = 0;
+  let count = 0;
   let open = -1;
   let at = start;
   while (at < end) {
@@ -45,10 +47,14 @@ export function tokenizeInto(tokens: Tokens, line: string, start: number, end: n
       if (at >= end) break;
       code = line.charCodeAt(at);
     }
-    starts.push(from);
+    starts[count] = from;
     if (at >= end || code !== QUOTE) {
-      values.push(line.slice(from, at));
-      quoted.push(false);
+      const before = values[count];
+      if (before === undefined || before.length !== at - from || !line.startsWith(before, from)) {
+        values[count] = line.slice(from, at);
+      }
+      quoted[count] = false;
+      count += 1;
       continue;
     }
     let value = line.slice(from, at);
@@ -72,9 +78,13 @@ export function tokenizeInto(tokens: Tokens, line: string, start: number, end: n
     value += line.slice(run, at);
     at += 1;
     if (!closed) open = quote;
-    values.push(value);
-    quoted.push(true);
+    values[count] = value;
+    quoted[count] = true;
+    count += 1;
   }
+  values.length = count;
+  starts.length = count;
+  quoted.length = count;
   return open;
 }
 

@@ -10,7 +10,7 @@ import {
 } from './addresses.ts';
 import type { Grammar, TypedValue } from './extension.ts';
 import type { Family } from './model.ts';
-import { ICMP_TYPES, ICMPV6_TYPES, protocolName, protocolNumber, servicePort } from './names.ts';
+import { ICMP_TYPES, ICMPV6_TYPES, printProtocol, protocolNumber, servicePort } from './names.ts';
 import { quotePattern, quoteString } from './tokens.ts';
 
 /** The value grammars of the extension table. Each accepts what the tools accept and gives what they print. */
@@ -241,7 +241,7 @@ export function readMasked(value: string, max = UINT32_MAX): { value: number; ma
 
 export const protocol: Grammar = grammar('protocol', (value) => {
   const number = readUnsigned(value, 255) ?? protocolNumber(value);
-  return number === undefined ? null : (protocolName(number) ?? String(number));
+  return number === undefined ? null : printProtocol(number);
 });
 
 /** A protocol that is printed as a number. */
