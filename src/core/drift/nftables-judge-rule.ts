@@ -26,7 +26,9 @@ export function judgeRuleAdded(rule: NftRule, place: RulePlace): Assessment {
   if (resting !== null) return { severity: 'low', reason: `${traffic}: ${resting}` };
   if (blocksWireServer(rule, effect, bases)) return wireServerBlocked();
   return worst(
-    [...effectsOf(effect, context)].map((one) => judgeAddedEffect(one, effect, place, bases, traffic, hooks)),
+    [...effectsOf(effect, context)].map((one) =>
+      judgeAddedEffect(one, effect, place, bases, trafficOf(one, effect, traffic), hooks),
+    ),
     { severity: 'low', reason: `A rule that only counts, logs or remembers ${traffic} was added` },
   );
 }
@@ -120,7 +122,7 @@ export function judgeRuleRemoved(rule: NftRule, place: RulePlace, now: NftChain 
   }
   return worst(
     [...effectsOf(effect, context)].map((one) =>
-      judgeRemovedEffect(one, rule, effect, place, bases, traffic, hooks, now),
+      judgeRemovedEffect(one, rule, effect, place, bases, trafficOf(one, effect, traffic), hooks, now),
     ),
     { severity: 'low', reason: `A rule that only counted, logged or remembered ${traffic} is gone` },
   );
@@ -308,6 +310,11 @@ export function judgeRuleRecreated(rule: NftRule, place: RulePlace): Assessment 
     }`,
     isHidden: true,
   };
+}
+
+/** What a chain does that a rule leads to, it does with what its own rules match. */
+function trafficOf(one: Effect, effect: RuleEffect, traffic: string): string {
+  return effect.effects.has(one) ? traffic : `what chain ${effect.targets[0] ?? ''} picks of ${traffic}`;
 }
 
 /** The effects of a rule; a jump does what its chain does. */
