@@ -1,4 +1,5 @@
 import { type Diagnostic, excerpt } from '../diagnostics.ts';
+import { LineShapes } from './line-shapes.ts';
 import {
   type Counter,
   type Family,
@@ -54,6 +55,9 @@ class DocumentReader {
   readonly #text: string;
   readonly #family: Family;
   readonly #reader: RuleReader;
+  /** Of the table at hand: another one has other chains. */
+  #shapes: LineShapes;
+  #oddities = 0;
   readonly #tables = new Map<string, TableBuilding>();
   readonly #unparsed: UnparsedLine[] = [];
   readonly #diagnostics: Diagnostic[] = [];
@@ -65,6 +69,7 @@ class DocumentReader {
   #commandStart = 0;
   #commandEnd = 0;
   #onOddity(code: string, argument: number, message: string): void {
+    this.#oddities += 1;
     const column = (this.#tokens.starts[argument] ?? this.#commandStart) - this.#lineStart + 1;
     this.#report(code, 'warning', column, this.#text.slice(this.#commandStart, this.#commandEnd), message);
   }
@@ -76,6 +81,7 @@ class DocumentReader {
   constructor(text: string, family: Family) {
     this.#text = text;
     this.#family = family;
+    this.#shapes = new LineShapes(family);
     this.#reader = new RuleReader(family, (code, argument, message) => this.#onOddity(code, argument, message));
   }
 
@@ -195,6 +201,7 @@ class DocumentReader {
       this.#report('IPT_DUPLICATE_TABLE', 'warning', 1, `*${name}`, 'the table was there before: its rules are joined');
     }
     this.#table = this.#findTable(name);
+    this.#shapes = new LineShapes(this.#family);
     this.#uncommitted = true;
   }
 
@@ -304,6 +311,7 @@ class DocumentReader {
     // `iptables -t nat -A …` in the files people write.
     if (values[0] === '-t' && values.length > 2) {
       this.#table = this.#findTable(values[1] as string);
+      this.#shapes = new LineShapes(this.#family);
       command = 2;
     }
     const name = values[command + 1];
@@ -364,7 +372,13 @@ class DocumentReader {
       const column = (tokens.starts[chainAt] ?? at) - lineStart + 1;
       this.#report('IPT_UNDECLARED_CHAIN', 'info', column, chainName, 'no declaration of this chain comes before');
     }
+    if (insertAt === null && this.#shapes.fits(tokens, (name) => table.chains.has(name))) {
+      const text = this.#text.slice(at, end);
+      chain.rules.push(new IptablesRule(this.#family, table.name, chain.name, text, packets, bytes));
+      return;
+    }
     const fields = this.#reader;
+    this.#oddities = 0;
     fields.check(tokens);
     if (fields.onlyFamily !== null && fields.onlyFamily !== this.#family) {
       this.#report('IPT_OTHER_FAMILY', 'info', 1, this.#text.slice(at, end), `a rule for ${fields.onlyFamily} only`);
@@ -375,6 +389,9 @@ class DocumentReader {
     const ruleBytes = fields.counters === null ? bytes : readCounter(fields.counters[1]);
     const text = this.#text.slice(at, end);
     if (fields.source?.includes(',') !== true && fields.destination?.includes(',') !== true) {
+      if (this.#oddities === 0 && fields.counters === null && fields.onlyFamily === null) {
+        this.#shapes.add(fields.shape());
+      }
       const rule = new IptablesRule(this.#family, table.name, chain.name, text, rulePackets, ruleBytes);
       this.#place(chain, rule, insertAt, at, end);
       return;

@@ -62,6 +62,26 @@ export function readRule(text: string, family: Family): RuleFields {
   return READERS[family].read(tokenizeRule(text));
 }
 
+/** Tells whether another value at the same place of a line means no more and no less than the one that was there. */
+export interface Slot {
+  canonical(text: string, family: Family): string | null;
+}
+
+/** A line without oddities, as a pattern for those that differ from it only in values. */
+export interface LineShape {
+  readonly values: readonly string[];
+  readonly quoted: readonly boolean[];
+  readonly slots: readonly (Slot | null)[];
+}
+
+const ANY_SLOT: Slot = { canonical: (text) => text };
+const NETWORK_SLOT: Slot = { canonical: canonicalNetwork };
+/** Filled by a chain's name, which the reader of the whole text has to look up. */
+export const CHAIN_SLOT: Slot = { canonical: (name) => name };
+export const JUMP_SLOT: Slot = {
+  canonical: (name, family) => (findTarget(name, family) === undefined && !isVerdict(name) ? name : null),
+};
+
 /** Stand in for lists that are not kept while a line is only checked. */
 const NOTHING_READ: string[] = [];
 const NO_OPTIONS: RuleOption[] = [];
@@ -87,6 +107,8 @@ export class RuleReader {
   /** Values are checked and not kept. */
   private checking = false;
   private at = 0;
+  /** While checking: how each argument was read, where its value may differ in a line of the same shape. */
+  private slots: (Slot | null)[] = [];
   private protocol: string | null = null;
   private protocolNumber = 0;
   private protocolNegated = false;
@@ -121,7 +143,13 @@ export class RuleReader {
     this.checking = true;
     this.matches.length = 0;
     this.stray.length = 0;
+    this.slots = new Array<Slot | null>(tokens.values.length).fill(null);
     this.readAll(tokens);
+  }
+
+  /** The shape of the line that was checked last. Only of use when nothing in it was odd. */
+  shape(): LineShape {
+    return { values: [...this.tokens.values], quoted: [...this.tokens.quoted], slots: this.slots };
   }
 
   /** Reads a line's arguments into fields in the order and with the defaults that iptables-save prints. */
@@ -303,6 +331,7 @@ export class RuleReader {
         break;
       }
       const canonical = grammar.canonical(value, this.family);
+      if (this.checking && (index > 0 || attached === null)) this.slots[this.at - 1] = grammar;
       if (canonical === null) {
         understood = false;
         this.odd('IPT_UNREADABLE_VALUE', this.at - 1, `${spec.name} wants ${grammar.kind}`);
@@ -371,6 +400,8 @@ export class RuleReader {
     if (attached === null) this.at += 1;
     switch (letter) {
       case 'A':
+        if (this.checking) this.slots[this.at - 1] = ANY_SLOT;
+        return;
       case 't':
         return;
       case 'I':
@@ -420,6 +451,9 @@ export class RuleReader {
       return;
     }
     this.goto = letter === 'g';
+    if (this.checking && spec === null && this.tokens.values[this.at - 1] === name) {
+      this.slots[this.at - 1] = letter === 'g' ? CHAIN_SLOT : JUMP_SLOT;
+    }
     this.target = { name, spec, options: this.checking ? NO_OPTIONS : [], understood: true };
     this.last = this.target;
   }
@@ -433,6 +467,7 @@ export class RuleReader {
   }
 
   private readNetworks(value: string, negated: boolean): string | null {
+    if (this.checking && this.tokens.values[this.at - 1] === value) this.slots[this.at - 1] = NETWORK_SLOT;
     const everything = this.family === 'ipv4' ? '0.0.0.0/0' : '::/0';
     let canonical = canonicalNetwork(value, this.family);
     if (canonical === null && value.includes(',')) {

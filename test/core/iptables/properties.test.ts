@@ -181,3 +181,41 @@ test('no bytes make the parser throw, and no rule of them is lost', () => {
     { numRuns: 1000 },
   );
 });
+
+test('what is odd in a line does not depend on the lines before it', () => {
+  const told = (text: string): string[] =>
+    parseIptablesSave(text, { family: 'ipv4' })
+      .diagnostics.filter(({ code }) => code !== 'IPT_UNKNOWN_TARGET')
+      .map(({ code, column, excerpt, message }) => `${code} ${column} ${excerpt} ${message}`);
+  const values = fc.constantFrom(
+    '22',
+    '70000',
+    '!',
+    '-j',
+    '1.2.3.4',
+    '1.2.3.4/33',
+    'a,b',
+    '"-j"',
+    '"!"',
+    'ssh',
+    'A',
+    'ACCEPT',
+    'LOG',
+    '',
+  );
+  const line = fc
+    .tuple(values, values, values, fc.constantFrom('-j', '-g'), values)
+    .map(([source, port, comment, jump, target]) => ({
+      chain: 'INPUT',
+      body: `-s ${source} -p tcp -m tcp --dport ${port} -m comment --comment ${comment} ${jump} ${target}`,
+    }));
+  fc.assert(
+    fc.property(fc.oneof(fc.array(line, { maxLength: 30 }), textRules), (rules) => {
+      assert.deepEqual(
+        told(textOf(rules)),
+        rules.flatMap((rule) => told(textOf([rule]))),
+      );
+    }),
+    { numRuns: 1000 },
+  );
+});
