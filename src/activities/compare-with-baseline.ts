@@ -1,15 +1,12 @@
-import { gunzipSync } from 'node:zlib';
 import { artifactNames } from '../core/artifact-names.ts';
-import { documentBytes, parseDocument, sha256Hex, verifySnapshotBytes } from '../core/baseline/integrity.ts';
-import type { Snapshot } from '../core/baseline/snapshot.ts';
-import { PAYLOAD_BYTES_MAX } from '../core/capture/assemble.ts';
+import { documentBytes } from '../core/baseline/integrity.ts';
 import type { OutcomeDrift, VmOutcome } from '../core/contracts.ts';
 import { buildDriftDocument, type ComparedSide, type DriftDocument } from '../core/drift/drift-document.ts';
 import { IntegrityError } from '../core/errors.ts';
-import { readHostFirewall } from '../core/host-firewall.ts';
 import type { SnapshotStore } from '../core/ports.ts';
 import { readApproved } from './approved-baseline.ts';
 import { createOnce } from './documents.ts';
+import { readBaseline } from './read-baseline.ts';
 import { nextStepFor } from './record-failure.ts';
 
 type Compared = Pick<VmOutcome, 'verdict' | 'integrity' | 'baseline_session'> & Partial<VmOutcome>;
@@ -29,7 +26,7 @@ export async function compareWithBaseline(
   if (sessionId === null) return { verdict: 'unrecorded', integrity: 'not_checked', baseline_session: null };
   try {
     const noted = approved?.approved.session_id === sessionId ? approved.approved.sha256 : null;
-    const baseline = await readBaseline(store, vmKey, sessionId, noted);
+    const baseline = await readBaseline(store, vmKey, sessionId, noted, current.firewall);
     // A named session that this VM has no baseline of: nothing to compare with, which is not "in sync".
     if (baseline === null) return { verdict: 'unrecorded', integrity: 'not_checked', baseline_session: sessionId };
     const drift = buildDriftDocument(baseline, current);
@@ -56,32 +53,6 @@ export async function compareWithBaseline(
       },
     };
   }
-}
-
-/** A baseline, verified before a byte of it is believed. Null when there is none. Errors: IntegrityError. */
-async function readBaseline(
-  store: SnapshotStore,
-  vmKey: string,
-  sessionId: string,
-  noted: string | null,
-): Promise<ComparedSide | null> {
-  const name = artifactNames.snapshot(vmKey, sessionId);
-  const [stored, companion] = await Promise.all([
-    store.read('baselines', name),
-    store.read('baselines', artifactNames.companion(vmKey, sessionId)),
-  ]);
-  if (stored === null) {
-    // It was approved, so it was there: gone is tampered with, not "never recorded".
-    if (noted === null) return null;
-    throw new IntegrityError('BASELINE_TAMPERED', name, 'the approved baseline is no longer there');
-  }
-  const sha256 = verifySnapshotBytes(name, stored.bytes, companion?.bytes ?? null, noted);
-  const snapshot = parseDocument(stored.bytes) as unknown as Snapshot;
-  const payload = gunzipSync(Buffer.from(snapshot.capture.raw, 'base64'), { maxOutputLength: PAYLOAD_BYTES_MAX });
-  if (sha256Hex(payload) !== snapshot.capture.sha256) {
-    throw new IntegrityError('BASELINE_TAMPERED', name, 'the raw capture inside is not the one its digest names');
-  }
-  return { snapshot, sha256, firewall: readHostFirewall(payload) };
 }
 
 const TOP_CHANGES = 3;

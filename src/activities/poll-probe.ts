@@ -29,14 +29,18 @@ export const makePollProbe =
     const polled = await runner.poll(target.vm_id, operation.state);
     if (polled.kind === 'unavailable') return unavailableStep(polled);
     if (polled.kind === 'running') return polled;
-    const decoded = decodeOutput(polled.output, input);
+    const decoded = decodeProbeOutput(polled.output, input);
     if ('kind' in decoded) return decoded;
     const received: StagedSlice = { slice: decoded, received_at: now().toISOString() };
     await store.create('runs', sliceName, documentBytes(received));
     return sliceStep(decoded);
   };
 
-function decodeOutput(output: readonly RunCommandStatus[], { nonce, slice }: StartProbeInput): Slice | ProbeStep {
+/** The slice in a Run Command's result, or why there is none and whether another try may help. */
+export function decodeProbeOutput(
+  output: readonly RunCommandStatus[],
+  { nonce, slice }: Pick<StartProbeInput, 'nonce' | 'slice'>,
+): Slice | Extract<ProbeStep, { kind: 'unavailable' }> {
   const streams = decodeRunCommandOutput(output);
   if (streams.kind === 'windows') {
     return unavailableStep({

@@ -49,6 +49,10 @@ const notLinux: Unavailable = {
   retryAfterSeconds: null,
 };
 
-export function unavailableStep({ reason, message, retryAfterSeconds }: Unavailable): ProbeStep {
+export function unavailableStep({
+  reason,
+  message,
+  retryAfterSeconds,
+}: Unavailable): Extract<ProbeStep, { kind: 'unavailable' }> {
   return { kind: 'unavailable', reason, code: `ARM_${reason.toUpperCase()}`, message, retryAfterSeconds };
 }

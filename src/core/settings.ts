@@ -22,17 +22,22 @@ export function parseSettings(env: Environment): Settings {
   return {
     armEndpoint: env['ARM_ENDPOINT'] ?? 'https://management.azure.com',
     storage: storageSetting(env),
-    run: {
-      lanes: integer(env, 'RUN_LANES', DEFAULT_RUN_SETTINGS.lanes, 1, 64),
-      pageSize: integer(env, 'RUN_PAGE_SIZE', DEFAULT_RUN_SETTINGS.pageSize, 1, 50),
-      pollSeconds: integer(env, 'RUN_POLL_SECONDS', DEFAULT_RUN_SETTINGS.pollSeconds, 1, 300),
-      vmDeadlineSeconds: integer(env, 'RUN_VM_DEADLINE_SECONDS', DEFAULT_RUN_SETTINGS.vmDeadlineSeconds, 30, 21_600),
-      slicesMax: integer(env, 'RUN_SLICES_MAX', DEFAULT_RUN_SETTINGS.slicesMax, 1, 400),
-      recapturesMax: integer(env, 'RUN_RECAPTURES_MAX', DEFAULT_RUN_SETTINGS.recapturesMax, 0, 10),
-      attemptsMax: integer(env, 'RUN_ATTEMPTS_MAX', DEFAULT_RUN_SETTINGS.attemptsMax, 1, 20),
-    },
+    run: parseRunSettings(env),
     sweepSelectorJson: text(env, 'DRIFT_SWEEP_SELECTOR'),
     historyDays: integer(env, 'HISTORY_DAYS', 30, 1, 3650),
+  };
+}
+
+/** How a VM is read; the command line reads these without the rest. Errors: `CONFIG_SETTING`. */
+export function parseRunSettings(env: Environment): RunSettings {
+  return {
+    lanes: integer(env, 'RUN_LANES', DEFAULT_RUN_SETTINGS.lanes, 1, 64),
+    pageSize: integer(env, 'RUN_PAGE_SIZE', DEFAULT_RUN_SETTINGS.pageSize, 1, 50),
+    pollSeconds: integer(env, 'RUN_POLL_SECONDS', DEFAULT_RUN_SETTINGS.pollSeconds, 1, 300),
+    vmDeadlineSeconds: integer(env, 'RUN_VM_DEADLINE_SECONDS', DEFAULT_RUN_SETTINGS.vmDeadlineSeconds, 30, 21_600),
+    slicesMax: integer(env, 'RUN_SLICES_MAX', DEFAULT_RUN_SETTINGS.slicesMax, 1, 400),
+    recapturesMax: integer(env, 'RUN_RECAPTURES_MAX', DEFAULT_RUN_SETTINGS.recapturesMax, 0, 10),
+    attemptsMax: integer(env, 'RUN_ATTEMPTS_MAX', DEFAULT_RUN_SETTINGS.attemptsMax, 1, 20),
   };
 }
 

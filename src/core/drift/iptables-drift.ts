@@ -24,6 +24,7 @@ import {
 import { MoveJudge } from './iptables-moves.ts';
 import { isOwnersHabit, ruleOwner } from './iptables-owners.ts';
 import { chainOwner, type Owner } from './owners.ts';
+import { iptablesReferenceFields } from './reference-fields.ts';
 import type { Assessment } from './severity.ts';
 
 /**
@@ -176,14 +177,22 @@ class DriftAssessor {
       switch (change.kind) {
         case 'added': {
           const assessment = judgeAdded({ rule: change.rule, index: change.index, table: after });
-          const detail = { rule: printRule(change.rule), position: change.index + 1 };
+          const detail = {
+            rule: printRule(change.rule),
+            position: change.index + 1,
+            ...iptablesReferenceFields(change.rule),
+          };
           this.#ruleChange('rules_added', [change.rule], ruleIdentity(change.rule), assessment, detail, change);
           break;
         }
         case 'removed': {
           const placed = { rule: change.rule, index: change.index, table: before };
           const assessment = judgeRemoved(placed, this.#isCovered(change.rule, rulesAfter, null));
-          const detail = { rule: printRule(change.rule), position: change.index + 1 };
+          const detail = {
+            rule: printRule(change.rule),
+            position: change.index + 1,
+            ...iptablesReferenceFields(change.rule),
+          };
           this.#ruleChange('rules_removed', [change.rule], ruleIdentity(change.rule), assessment, detail, change);
           break;
         }
