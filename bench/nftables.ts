@@ -8,12 +8,15 @@ import { assessNftablesDrift } from '../src/core/drift/nftables-drift.ts';
 import { diffRulesets, parseNftRuleset, printNftJson, ruleIdentity } from '../src/core/nftables/index.ts';
 import { blocklistListing, kubeProxyListing } from './nftables-listings.ts';
 
-const RUNS = 5;
+const RUNS_MIN = 5;
+const RUNS_MAX = 200;
+const BUDGET_MS = 1_500;
 
-/** The best of a few runs, in milliseconds. */
-function bestOf(run: () => unknown, runs = RUNS): number {
+/** The best of as many runs as fit a second and a half, in milliseconds: short ones need many until they are compiled. */
+function bestOf(run: () => unknown): number {
   let best = Number.POSITIVE_INFINITY;
-  for (let index = 0; index < runs; index += 1) {
+  const begin = performance.now();
+  for (let runs = 0; runs < RUNS_MAX && (runs < RUNS_MIN || performance.now() - begin < BUDGET_MS); runs += 1) {
     const start = performance.now();
     run();
     best = Math.min(best, performance.now() - start);
@@ -84,14 +87,13 @@ export function benchNftables(write: (line: string) => void): void {
   write('|---|---|---|---|---|---|---|');
   for (const count of [10_000, 100_000, 1_000_000]) {
     const text = blocklistListing(count);
-    const runs = count > 500_000 ? 3 : RUNS;
-    const floor = bestOf(() => JSON.parse(text), runs);
-    const parse = bestOf(() => parseNftRuleset(text), runs);
+    const floor = bestOf(() => JSON.parse(text));
+    const parse = bestOf(() => parseNftRuleset(text));
     const baseline = parseNftRuleset(text).ruleset;
     const again = parseNftRuleset(text).ruleset;
     const other = parseNftRuleset(blocklistListing(count, 100)).ruleset;
-    const same = bestOf(() => diffRulesets(baseline, again), runs);
-    const gone = bestOf(() => diffRulesets(baseline, other), runs);
+    const same = bestOf(() => diffRulesets(baseline, again));
+    const gone = bestOf(() => diffRulesets(baseline, other));
     write(
       `| ${count} | ${(text.length / 1e6).toFixed(1)} MB | ${ms(floor)} | ${ms(parse)} | ${(parse / floor).toFixed(2)} | ${ms(same)} | ${ms(gone)} |`,
     );

@@ -27,10 +27,11 @@ import {
   judgeRuleMoved,
   judgeRuleRecreated,
   judgeRuleRemoved,
-  type RulePlace,
 } from './nftables-judge-rule.ts';
 import { isOnlyExpiry, judgeSetAsWhole, judgeSetChanged, printMember } from './nftables-judge-set.ts';
+import type { RulePlace } from './nftables-place.ts';
 import { chainOwner, type Owner, setOwner, tableOwner } from './owners.ts';
+import { nftReferenceFields } from './reference-fields.ts';
 import type { Assessment } from './severity.ts';
 
 /** Elements listed of one changed set; the counts beside the lists are of all. */
@@ -159,7 +160,11 @@ class Assessor {
     switch (change.kind) {
       case 'rule_added': {
         const judged = judgeRuleAdded(change.rule, at(after, change.position));
-        const detail = { ...ruleDetail(change.rule), position: change.position + 1 };
+        const detail = {
+          ...ruleDetail(change.rule),
+          position: change.position + 1,
+          ...nftReferenceFields(change.rule),
+        };
         return make(
           'rules_added',
           table,
@@ -173,7 +178,11 @@ class Assessor {
       }
       case 'rule_removed': {
         const judged = judgeRuleRemoved(change.rule, at(before, change.position), after.table.chains.get(chain));
-        const detail = { ...ruleDetail(change.rule), position: change.position + 1 };
+        const detail = {
+          ...ruleDetail(change.rule),
+          position: change.position + 1,
+          ...nftReferenceFields(change.rule),
+        };
         return make('rules_removed', table, chain, owner, judged, change.rule.identity, detail);
       }
       case 'rule_modified': {

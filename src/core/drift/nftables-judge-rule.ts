@@ -1,19 +1,21 @@
 import type { NftChain, NftRule } from '../nftables/index.ts';
-import type { TableContext } from './nftables-context.ts';
 import type { Effect, RuleEffect } from './nftables-effects.ts';
+import {
+  acceptsAfter,
+  blocksWireServer,
+  canDropWithout,
+  dropsByPolicy,
+  effectsOf,
+  isCovered,
+  isForAll,
+  isLoopbackOnly,
+  isReplyOnly,
+  type RulePlace,
+  restingReason,
+} from './nftables-place.ts';
 import { namesWireServer, WIRESERVER } from './nftables-wireserver.ts';
 import { describeHooks, describeTraffic } from './nftables-words.ts';
-import { type Assessment, compareSeverity, type Severity } from './severity.ts';
-
-/** Where a rule stands when it is judged. */
-export interface RulePlace {
-  readonly context: TableContext;
-  readonly chain: NftChain;
-  /** Index of the rule in the chain. */
-  readonly position: number;
-  /** A tool writes this chain when somebody asks it to (ufw, firewalld, docker): opening a port there is its job. */
-  readonly isToolWritten: boolean;
-}
+import { type Assessment, compareSeverity } from './severity.ts';
 
 /** What a rule that now exists can do, and did not before. */
 export function judgeRuleAdded(rule: NftRule, place: RulePlace): Assessment {
@@ -317,16 +319,6 @@ function trafficOf(one: Effect, effect: RuleEffect, traffic: string): string {
   return effect.effects.has(one) ? traffic : `what chain ${effect.targets[0] ?? ''} picks of ${traffic}`;
 }
 
-/** The effects of a rule; a jump does what its chain does. */
-function effectsOf(effect: RuleEffect, context: TableContext): ReadonlySet<Effect> {
-  if (effect.targets.length === 0) return effect.effects;
-  const all = new Set(effect.effects);
-  for (const target of effect.targets) {
-    for (const one of context.closure(target).effects) if (one !== 'return') all.add(one);
-  }
-  return all;
-}
-
 function judgeReturn(place: RulePlace, effect: RuleEffect, traffic: string, when: string): Assessment {
   const skipped = place.chain.rules.slice(place.position + 1);
   const decisive = skipped.some((rule) =>
@@ -343,67 +335,7 @@ function judgeReturn(place: RulePlace, effect: RuleEffect, traffic: string, when
   };
 }
 
-/** Why a rule there does nothing for now, or null. */
-function restingReason({ context, chain }: RulePlace, bases: readonly NftChain[]): string | null {
-  if (context.isDormant) return 'its table is dormant';
-  return bases.length === 0 ? `no base chain leads to ${chain.name}` : null;
-}
-
-/** Whether something drops what a rule here accepts: the policy or a rule that comes after it. */
-function canDropWithout(place: RulePlace, bases: readonly NftChain[]): boolean {
-  const { context, chain, position } = place;
-  if (bases.some((base) => context.deniesByDefault(base))) return true;
-  if (bases.some((base) => base.name !== chain.name && context.closure(base.name).effects.has('drop'))) return true;
-  return chain.rules.slice(position + 1).some((rule) => effectsOf(context.effect(rule), context).has('drop'));
-}
-
-function acceptsAfter({ context, chain, position }: RulePlace): boolean {
-  const after = chain.rules.slice(position + 1);
-  if (after.some((rule) => effectsOf(context.effect(rule), context).has('accept'))) return true;
-  if (chain.isBaseChain) return false;
-  return context.baseChainsOf(chain.name).some((base) => context.closure(base.name).effects.has('accept'));
-}
-
-/** Whether one of these rules accepts what a rule accepts: it asks for no more. */
-function isCovered(effect: RuleEffect, place: RulePlace, rules: readonly NftRule[]): boolean {
-  const wanted = new Set(effect.conditions);
-  return rules.some((rule) => {
-    const other = place.context.effect(rule);
-    return (
-      other.effects.has('accept') && other.effects.size === 1 && other.conditions.every((text) => wanted.has(text))
-    );
-  });
-}
-
-/** Whether a rule does this to every packet that reaches it, by itself or by a chain it leads to. */
-function isForAll(one: Effect, effect: RuleEffect, context: TableContext): boolean {
-  if (!effect.isBlanket) return false;
-  return effect.effects.has(one) || effect.targets.some((target) => context.closure(target).blanket.has(one));
-}
-
-function dropsByPolicy(bases: readonly NftChain[]): boolean {
-  return bases.every((base) => base.policy === 'drop');
-}
-
-function isLoopbackOnly(effect: RuleEffect): boolean {
-  const field = effect.flat.fields.get('in_interface') ?? effect.flat.fields.get('out_interface');
-  return field !== undefined && field.value === 'lo' && !field.negated;
-}
-
-function isReplyOnly(effect: RuleEffect): boolean {
-  const field = effect.flat.fields.get('ct_state');
-  return field !== undefined && !field.negated && /^(established|related|,)+$/.test(field.value);
-}
-
-function blocksWireServer(rule: NftRule, effect: RuleEffect, bases: readonly NftChain[]): boolean {
-  return (
-    effect.effects.has('drop') &&
-    bases.some((base) => base.hook === 'output' || base.hook === 'postrouting') &&
-    namesWireServer(rule.expr)
-  );
-}
-
-export function wireServerBlocked(): Assessment {
+function wireServerBlocked(): Assessment {
   return {
     severity: 'critical',
     reason: `The Azure WireServer ${WIRESERVER} is now blocked: the guest agent, Run Command and extensions stop working`,
@@ -434,10 +366,6 @@ export function worst(assessments: readonly Assessment[], otherwise: Assessment)
     if (found === null || compareSeverity(one.severity, found.severity) < 0) found = one;
   }
   return found ?? otherwise;
-}
-
-export function cap(assessment: Assessment, most: Severity): Assessment {
-  return compareSeverity(assessment.severity, most) < 0 ? { ...assessment, severity: most } : assessment;
 }
 
 /** For the start of a sentence; `tcp/8080` stays as the field writes it. */

@@ -148,7 +148,7 @@ function withoutComments(element: Json): string {
   return JSON.stringify(element, (key, value: unknown) => (key === 'comment' ? undefined : value));
 }
 
-export function describeElements(change: SetChange): string {
+function describeElements(change: SetChange): string {
   const count = (list: readonly unknown[], verb: string): string[] =>
     list.length === 0 ? [] : [`${list.length} element${list.length === 1 ? '' : 's'} ${verb}`];
   return [

@@ -22,7 +22,7 @@ const SERVICES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** `SSH (tcp/22)`, `tcp/8080`, `udp/53`: a service by protocol and port. */
-export function serviceName(protocol: string, port: string): string {
+function serviceName(protocol: string, port: string): string {
   const name = SERVICES.get(`${protocol}/${port}`);
   return name === undefined ? `${protocol}/${port}` : `${name} (${protocol}/${port})`;
 }

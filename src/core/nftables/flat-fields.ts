@@ -132,11 +132,11 @@ export function flatFields(statements: readonly NftStatement[]): FlatFields {
 export function fieldOf(left: NftExpression): string | null {
   if (left.kind === 'meta') return FIELD_OF_META.get(left.fields.key ?? '') ?? null;
   if (left.kind === 'ct') {
-    const { key, dir } = left.fields;
+    const { key } = left.fields;
     if (key === 'state') return 'ct_state';
     if (key === 'mark') return 'ct_mark';
     if (key === 'status') return 'ct_status';
-    return dir === undefined ? null : null;
+    return null;
   }
   if (left.kind === 'payload' && left.fields.tunnel === undefined) {
     return FIELD_OF_PAYLOAD.get(`${left.fields.protocol} ${left.fields.field}`) ?? null;

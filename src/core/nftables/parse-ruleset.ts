@@ -13,6 +13,7 @@ import {
 } from './model.ts';
 import { readListing } from './read-listing.ts';
 import { isKnownStatement } from './typed.ts';
+import { compareVersions } from './versions.ts';
 
 /** The newest `json_schema_version` whose words this folder knows. */
 const SCHEMA_VERSION_KNOWN = 1;
@@ -162,7 +163,10 @@ class RulesetReader {
 
   #tableFlags(body: JsonObject): readonly string[] {
     const listed = namesOf(body['flags']);
-    if (listed.every((flag) => TABLE_FLAGS.has(flag))) return listed;
+    const version = this.#metainfo?.['version'];
+    const isLater = typeof version === 'string' && compareVersions(version, FLAGS_READABLE_SINCE) >= 0;
+    // A later nft that says something new says it.
+    if (isLater || listed.every((flag) => TABLE_FLAGS.has(flag))) return listed;
     this.#note(
       'NFT_TABLE_FLAGS',
       'warning',
@@ -355,6 +359,8 @@ function identityOf(body: JsonObject, statements: readonly Json[], comment: stri
   return text;
 }
 
+/** 1.0.6 garbles a lone flag, 1.1.3 does not; no release between was at hand. */
+const FLAGS_READABLE_SINCE = '1.1.0';
 const TABLE_FLAGS: ReadonlySet<string> = new Set(['dormant', 'owner', 'persist', 'unreadable']);
 
 function textOf(body: JsonObject, key: string): string | null {

@@ -94,7 +94,7 @@ const BRIDGE_PRIORITIES: typeof PRIORITIES = [
 ];
 
 /** nft names a priority that is one of the standard ones, or at most 10 beside it: `mangle - 5`. */
-export function printPriority(family: string, hook: string | null, priority: number | string | null): string {
+function printPriority(family: string, hook: string | null, priority: number | string | null): string {
   if (typeof priority !== 'number') return priority ?? '';
   const named = family === 'bridge' ? BRIDGE_PRIORITIES : PRIORITIES;
   for (const [name, value, onlyAt] of named) {

@@ -59,7 +59,7 @@ function dottedQuad(hex: string): Json | null {
 }
 
 /** `1m30s` in seconds. */
-export function parseDuration(text: string): number | null {
+function parseDuration(text: string): number | null {
   const match = /^(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/.exec(text);
   if (match === null || text === '') return null;
   return [604800, 86400, 3600, 60, 1].reduce((sum, unit, index) => sum + unit * Number(match[index + 1] ?? 0), 0);
