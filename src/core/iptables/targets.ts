@@ -71,7 +71,7 @@ export const TARGETS: readonly ExtensionSpec[] = [
     option('--nflog-group', unsigned(65535), { silentDefault: '0' }),
     option('--nflog-range', unsigned()),
     option('--nflog-size', unsigned()),
-    option('--nflog-threshold', unsigned(65535)),
+    option('--nflog-threshold', unsigned(65535), { silentDefault: '0' }),
   ]),
   target(
     'ULOG',

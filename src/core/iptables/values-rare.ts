@@ -77,7 +77,10 @@ const BYTE_UNITS: readonly (readonly [string, number])[] = [
 export const hashRate: Grammar = grammar('rate[/unit]', (text) => {
   if (readRate(text) !== null) return text;
   const bytes = /^([0-9]{1,15})(b|kb|mb)\/s(?:ec|econd)?$/i.exec(text);
-  return bytes === null ? null : `${printBytes(bytesOf(bytes[1] ?? '', bytes[2] ?? ''))}/s`;
+  if (bytes === null) return null;
+  // The kernel keeps a byte rate in steps of sixteen.
+  const steps = Math.floor(bytesOf(bytes[1] ?? '', bytes[2] ?? '') / 16);
+  return steps === 0 ? null : `${printBytes(steps * 16)}/s`;
 });
 
 function bytesOf(digits: string, unit: string): number {

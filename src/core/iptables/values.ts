@@ -196,8 +196,8 @@ export const portList: Grammar = grammar(
     const printed: string[] = [];
     for (const part of parts) {
       const colon = part.indexOf(':');
-      const low = readPort(colon === -1 ? part : part.slice(0, colon));
-      const high = colon === -1 ? low : readPort(part.slice(colon + 1));
+      const low = colon === 0 ? 0 : readPort(colon === -1 ? part : part.slice(0, colon));
+      const high = colon === -1 ? low : colon === part.length - 1 ? 65535 : readPort(part.slice(colon + 1));
       if (low === null || high === null || low > high) return null;
       printed.push(colon === -1 ? String(low) : `${low}:${high}`);
     }
