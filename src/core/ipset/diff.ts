@@ -1,4 +1,4 @@
-import type { Ipset, IpsetEntry, IpsetOption, IpsetCollection } from './model.ts';
+import type { Ipset, IpsetCollection, IpsetEntry, IpsetOption } from './model.ts';
 
 export interface IpsetOptionChange {
   readonly name: string;

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../json.ts';
-import type { Ipset, IpsetEntry, IpsetOption, IpsetCollection } from './model.ts';
+import type { Ipset, IpsetCollection, IpsetEntry, IpsetOption } from './model.ts';
 
 /** The sets as the snapshot document holds them: plain JSON, by name. */
 export function ipsetDocument(sets: IpsetCollection): JsonObject {

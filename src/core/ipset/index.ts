@@ -8,5 +8,5 @@ export {
   isEmptyIpsetDiff,
 } from './diff.ts';
 export { ipsetDocument, printIpsetEntry, printIpsetSave } from './document.ts';
-export { type Ipset, type IpsetEntry, type IpsetOption, type IpsetCollection, ipsetOption } from './model.ts';
+export { type Ipset, type IpsetCollection, type IpsetEntry, type IpsetOption, ipsetOption } from './model.ts';
 export { type ParsedIpset, parseIpsetSave } from './parse.ts';

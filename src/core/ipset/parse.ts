@@ -1,5 +1,5 @@
 import { type Diagnostic, excerpt } from '../diagnostics.ts';
-import type { Ipset, IpsetEntry, IpsetOption, IpsetCollection } from './model.ts';
+import type { Ipset, IpsetCollection, IpsetEntry, IpsetOption } from './model.ts';
 
 export interface ParsedIpset {
   readonly sets: IpsetCollection;
