@@ -279,3 +279,26 @@ for (const [what, ruleset, act, wanted] of ACTS) {
     );
   });
 }
+
+test('On the kernel, a reboot into the saved ruleset is no drift, though handles start anew', { skip }, () => {
+  const saved = "nft insert rule inet f c tcp dport 8443 accept; nft 'add rule ip nat post counter'";
+  const [before, text] = inNamespace(
+    { 'ruleset.nft': SMALL },
+    `nft -f ruleset.nft; ${saved}; ${LIST}`,
+    'nft list ruleset',
+  );
+  const [after] = inNamespace({ 'ruleset.nft': text ?? '' }, `nft -f ruleset.nft; ${LIST}`);
+  const handles = (ruleset: NftRuleset): (number | null)[] =>
+    [...(ruleset.tables.get('inet/f')?.chains.get('c')?.rules ?? [])].map(({ handle }) => handle);
+  assert.notDeepEqual(handles(read(before)), handles(read(after)));
+  assert.deepEqual(assessNftablesDrift(read(before), read(after)), []);
+});
+
+test('On the kernel, a listing with handles and without state is the same ruleset', { skip }, () => {
+  const [plain, stateless] = inNamespace(
+    { 'ruleset.nft': everything() },
+    `nft -f ruleset.nft; ${LIST}`,
+    'nft --json --handle --stateless list ruleset',
+  );
+  assert.deepEqual(assessNftablesDrift(read(plain), read(stateless)), []);
+});
