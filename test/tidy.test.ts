@@ -12,7 +12,8 @@ const ALLOWED: Readonly<Record<string, RegExp>> = {
   'src/api': /^(src\/api|src\/activities|src\/core|zod|@azure\/functions|node:.+)$/,
   'src/azure': /^(src\/azure|src\/activities|src\/core|@azure\/.+|node:.+)$/,
   'src/ssh': /^(src\/ssh|src\/core|node:.+)$/,
-  'src/cli': /^(src\/cli|src\/core|src\/azure|src\/ssh|src\/activities|commander|node:.+)$/,
+  'src/directory': /^(src\/directory|src\/core|node:.+)$/,
+  'src/cli': /^(src\/cli|src\/core|src\/azure|src\/ssh|src\/directory|src\/activities|commander|node:.+)$/,
   'src/functions': /^(src\/(api|orchestrators|activities|azure|core)|@azure\/functions|durable-functions)$/,
 };
 
