@@ -24,12 +24,16 @@ export interface Command {
   run(invocation: Invocation, output: Output, decide: (findings: Findings) => void): Promise<void>;
 }
 
-/** Runs a command as this process: sets the exit code and lets the process end by itself, its output written. */
-export async function runCommand(command: Command): Promise<void> {
+/**
+ * Runs a command as this process: sets the exit code and lets the process end by itself, its output written.
+ *
+ * @param args  without the program's name; a subcommand's, without its own
+ */
+export async function runCommand(command: Command, args: readonly string[] = process.argv.slice(2)): Promise<void> {
   const output = new Output(process.stdout, process.stderr, process.env);
   let code: number = EXIT.ok;
   try {
-    await execute(command, process.argv.slice(2), output, (findings) => {
+    await execute(command, args, output, (findings) => {
       code = exitCodeOf(findings);
     });
     await output.flush();
