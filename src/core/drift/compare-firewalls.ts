@@ -2,7 +2,7 @@ import { type HostFirewall, type IptablesSource, nativeNft } from '../host-firew
 import { parseIpsetSave } from '../ipset/index.ts';
 import type { IptablesRuleset } from '../iptables/index.ts';
 import type { NftRuleset } from '../nftables/index.ts';
-import { type AssessedChange, documentFamilyDrift, type FamilyDrift } from './family-drift.ts';
+import { documentFamilyDrift, type FamilyDrift } from './family-drift.ts';
 import { assessIpsetDrift } from './ipset-drift.ts';
 import { assessIptablesDrift } from './iptables-drift.ts';
 import { assessNftablesDrift } from './nftables-drift.ts';

@@ -1,4 +1,5 @@
 import { type ExtensionUse, optionValue, type RuleFields } from '../iptables/index.ts';
+import { type PortSpan, sensitiveServiceIn } from './services.ts';
 
 /** How much a rule's conditions let through. */
 
@@ -96,11 +97,6 @@ export function fromAnywhere(fields: RuleFields): boolean {
   );
 }
 
-interface PortSpan {
-  readonly low: number;
-  readonly high: number;
-}
-
 /** The destination ports that the rule asks for; null: any (also when negated). */
 export function destinationPorts(fields: RuleFields): readonly PortSpan[] | null {
   for (const match of fields.matches) {
@@ -114,48 +110,10 @@ export function destinationPorts(fields: RuleFields): readonly PortSpan[] | null
   return null;
 }
 
-/** Services whose opening to any source gives away the host or its data. */
-const SENSITIVE_PORTS: ReadonlyMap<number, string> = new Map([
-  [22, 'SSH'],
-  [23, 'Telnet'],
-  [111, 'portmapper'],
-  [135, 'RPC'],
-  [139, 'NetBIOS'],
-  [445, 'SMB'],
-  [512, 'rexec'],
-  [513, 'rlogin'],
-  [514, 'rsh'],
-  [873, 'rsync'],
-  [1433, 'SQL Server'],
-  [1521, 'Oracle'],
-  [2049, 'NFS'],
-  [2375, 'Docker'],
-  [2376, 'Docker'],
-  [2379, 'etcd'],
-  [2380, 'etcd'],
-  [3306, 'MySQL'],
-  [3389, 'RDP'],
-  [5432, 'PostgreSQL'],
-  [5900, 'VNC'],
-  [5985, 'WinRM'],
-  [5986, 'WinRM'],
-  [6379, 'Redis'],
-  [6443, 'Kubernetes API'],
-  [9200, 'Elasticsearch'],
-  [10250, 'kubelet'],
-  [11211, 'memcached'],
-  [27017, 'MongoDB'],
-]);
-
 /** The first sensitive service among the ports that a rule asks for. */
 export function sensitiveService(fields: RuleFields): string | null {
-  const spans = destinationPorts(fields);
-  if (spans === null) return null;
-  for (const [port, name] of SENSITIVE_PORTS) {
-    if (spans.some(({ low, high }) => low <= port && port <= high))
-      return `${name} (${fields.protocol ?? 'any'}/${port})`;
-  }
-  return null;
+  const service = sensitiveServiceIn(destinationPorts(fields));
+  return service === null ? null : `${service.name} (${fields.protocol ?? 'any'}/${service.port})`;
 }
 
 const WIRESERVER = '168.63.129.16';

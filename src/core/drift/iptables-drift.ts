@@ -15,6 +15,7 @@ import { RulesetContext } from './iptables-context.ts';
 import {
   covers,
   judgeAdded,
+  judgeCovered,
   judgeModified,
   judgePolicy,
   judgeRemoved,
@@ -30,14 +31,17 @@ import type { Assessment } from './severity.ts';
 /**
  * The differences of two rulesets of one family and backend, each judged by what it can do to packets.
  *
- * Positions in details are 1-based. Rules of chains that came or went are judged with their chain and not listed one
- * by one.
+ * Positions in details are 1-based. Rules of chains that came or went are judged with their chain and shown in its
+ * detail, not listed one by one.
  *
  * @returns  policies first, then tables, chains, rules in the order of the current ruleset
  */
 export function assessIptablesDrift(baseline: IptablesRuleset, current: IptablesRuleset): AssessedChange[] {
   return new DriftAssessor(baseline, current).assess();
 }
+
+/** Rules shown of a chain that came or went; `rule_count` beside them is of all. */
+const RULES_LISTED_MAX = 1000;
 
 /** Rule-to-rule comparisons spent on finding an accept that still covers a removed one. */
 const COVER_COMPARISONS_MAX = 200_000;
@@ -129,11 +133,20 @@ class DriftAssessor {
       }
     }
     this.#push(kind, table.name, null, table.name, worst, detail, owner, { ephemeral: owner !== null });
+    for (const chain of chains) {
+      if (chain.policy === 'ACCEPT' && chain.rules.length === 0) continue;
+      this.#chain(kind === 'tables_added' ? 'chains_added' : 'chains_removed', table.name, chain);
+    }
   }
 
   #chain(kind: 'chains_added' | 'chains_removed', table: string, chain: IptablesChain): void {
     const owner = chainOwner(table, chain.name);
-    const detail = { type: chain.policy === null ? 'user' : 'builtin', rule_count: chain.rules.length };
+    const detail = {
+      type: chain.policy === null ? 'user-defined' : 'builtin',
+      policy: chain.policy,
+      rule_count: chain.rules.length,
+      rules: chain.rules.slice(0, RULES_LISTED_MAX).map((rule) => printRule(rule)),
+    };
     const verb = kind === 'chains_added' ? 'added' : 'removed';
     if (chain.policy === 'ACCEPT' && chain.rules.length === 0) {
       const reason = `built-in chain ${chain.name} ${verb} with nothing in it`;
@@ -176,7 +189,9 @@ class DriftAssessor {
     for (const change of changes) {
       switch (change.kind) {
         case 'added': {
-          const assessment = judgeAdded({ rule: change.rule, index: change.index, table: after });
+          const assessment = this.#isCovered(change.rule, rulesAfter, change.rule, change.index)
+            ? judgeCovered(change.rule)
+            : judgeAdded({ rule: change.rule, index: change.index, table: after });
           const detail = {
             rule: printRule(change.rule),
             position: change.index + 1,
@@ -248,12 +263,18 @@ class DriftAssessor {
     this.#push(kind, first.table, first.chain, subject, assessment, detail, owner, { ephemeral });
   }
 
-  /** Another rule of the chain accepts all that the removed one accepted. */
-  #isCovered(rule: IptablesRule, rulesAfter: readonly IptablesRule[], except: IptablesRule | null): boolean {
-    if (rule.fields.target?.name !== 'ACCEPT') return false;
-    for (const candidate of rulesAfter) {
+  /** Another of the chain's rules, up to `end`, accepts all that this one does. */
+  #isCovered(
+    rule: IptablesRule,
+    rulesAfter: readonly IptablesRule[],
+    except: IptablesRule | null,
+    end = rulesAfter.length,
+  ): boolean {
+    if (rule.fields.target?.name !== 'ACCEPT' || rule.table === 'nat') return false;
+    for (let index = 0; index < end; index += 1) {
+      const candidate = rulesAfter[index];
       if (this.#comparisonsLeft <= 0) return false;
-      if (candidate === except) continue;
+      if (candidate === undefined || candidate === except) continue;
       this.#comparisonsLeft -= 1;
       if (covers(candidate.fields, rule.fields)) return true;
     }

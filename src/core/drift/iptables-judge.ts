@@ -44,9 +44,16 @@ export function judgeAdded(placed: PlacedRule): Assessment {
       return judgeDenyAdded(placed, context, what);
     case 'chain':
       return judgeJumpAdded(placed, what);
+    case 'return':
+      return judgeReturnAdded(placed, what);
     default:
       return judgeOther(effect, fields, what, 'added');
   }
+}
+
+/** An accept that came below one that accepts the same packets. */
+export function judgeCovered(rule: IptablesRule): Assessment {
+  return judged('low', `${describeRule(rule.fields)}: a rule above it accepts the same already`);
 }
 
 /** What it means that a rule is gone. `covered`: another rule of the chain still accepts the same packets. */
@@ -131,15 +138,30 @@ function judgeAcceptRemoved(placed: PlacedRule, context: ChainContext, what: str
   return judged('critical', `${what} is gone, and what nothing accepts is dropped here: the last accept of this`);
 }
 
+/** RETURN in a built-in chain is its policy; elsewhere the caller's next rule decides. */
+function judgeReturnAdded(placed: PlacedRule, what: string): Assessment {
+  const { policy = null } = placed.table.table.chains.get(placed.rule.chain) ?? {};
+  const skips = `${what}: changes which packets meet the rules below`;
+  if (policy === null || placed.rule.table === 'nat' || !isBlanket(placed.rule.fields)) return judged('high', skips);
+  return judged('critical', `${what}: the policy ${policy} decides on nearly everything, whatever the rules below say`);
+}
+
 function judgeJumpAdded(placed: PlacedRule, what: string): Assessment {
   const fields = placed.rule.fields;
+  if (isUnknownTarget(placed)) return judged('high', `${what}: what it does is not known here`);
   const target = placed.table.chain(fields.target?.name ?? '');
   if ((target.verdicts & DENIES) !== 0) return judged('critical', `${what}: packets can now be dropped there`);
   if ((target.verdicts & ACCEPTS) === 0) return judged('low', `${what}, which decides nothing`);
   return judged('high', `${what}: packets can now be accepted there`);
 }
 
+/** Neither a target this program knows nor a chain of the table: an extension newer than the table of extensions. */
+function isUnknownTarget({ rule, table }: PlacedRule): boolean {
+  return !rule.fields.goto && !table.table.chains.has(rule.fields.target?.name ?? '');
+}
+
 function judgeJumpRemoved(placed: PlacedRule, context: ChainContext, what: string): Assessment {
+  if (isUnknownTarget(placed)) return judged('high', `${what} is gone: what it did is not known here`);
   const target = placed.table.chain(placed.rule.fields.target?.name ?? '');
   if ((target.verdicts & DENIES) !== 0) return judged('critical', `${what} is gone: what was dropped there passes on`);
   if ((target.verdicts & ACCEPTS) === 0) return judged('low', `${what} is gone, which decided nothing`);

@@ -34,6 +34,8 @@ import { chainOwner, type Owner, setOwner, tableOwner } from './owners.ts';
 import { nftReferenceFields } from './reference-fields.ts';
 import type { Assessment } from './severity.ts';
 
+/** Rules shown of a chain that came or went; `rule_count` beside them is of all. */
+const RULES_LISTED_MAX = 1000;
 /** Elements listed of one changed set; the counts beside the lists are of all. */
 const ELEMENTS_LISTED_MAX = 1000;
 /** Rules named of those that use a changed set. */
@@ -141,6 +143,7 @@ class Assessor {
         is_base_chain: chain.isBaseChain,
         policy: chain.policy,
         rule_count: chain.rules.length,
+        rules: chain.rules.slice(0, RULES_LISTED_MAX).map(lineOf),
       },
       (isOpenDoor && chain.isBaseChain) || (chain.isBaseChain && chain.policy === 'drop'),
     );

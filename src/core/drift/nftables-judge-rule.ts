@@ -4,10 +4,12 @@ import {
   acceptsAfter,
   blocksWireServer,
   canDropWithout,
+  destinationPorts,
   dropsByPolicy,
   effectsOf,
   isCovered,
   isForAll,
+  isFromAnywhere,
   isLoopbackOnly,
   isReplyOnly,
   type RulePlace,
@@ -15,6 +17,7 @@ import {
 } from './nftables-place.ts';
 import { namesWireServer, WIRESERVER } from './nftables-wireserver.ts';
 import { describeHooks, describeTraffic } from './nftables-words.ts';
+import { sensitiveServiceIn } from './services.ts';
 import { type Assessment, compareSeverity } from './severity.ts';
 
 /** What a rule that now exists can do, and did not before. */
@@ -68,7 +71,7 @@ function judgeAddedEffect(
       }
       if (isReplyOnly(effect))
         return { severity: 'medium', reason: `Replies of known connections are now accepted at ${hooks}` };
-      return { severity: open, reason: `${capital(traffic)} is now accepted at ${hooks}` };
+      return judgeOpened(effect, place, bases, `${capital(traffic)} is now accepted at ${hooks}`);
     }
     case 'drop': {
       const acceptsLater = acceptsAfter(place);
@@ -252,6 +255,15 @@ export function judgeRuleModified(
   }
   const sides = [judgeRuleRemoved(before.rule, before.place, undefined), judgeRuleAdded(after.rule, after.place)];
   return worst(sides, { severity: 'medium', reason: 'The rule changed' });
+}
+
+/** An accept where the rest is dropped: as loud as what it opens, and to whom. */
+function judgeOpened(effect: RuleEffect, place: RulePlace, bases: readonly NftChain[], what: string): Assessment {
+  if (bases.every((base) => base.hook === 'output')) return { severity: 'medium', reason: what };
+  if (!isFromAnywhere(effect)) return { severity: 'medium', reason: what };
+  const service = sensitiveServiceIn(destinationPorts(effect));
+  if (service === null || place.isToolWritten) return { severity: 'high', reason: `${what}, from any source` };
+  return { severity: 'critical', reason: `${what}: ${service.name} is open to any source` };
 }
 
 /** A rule that stands elsewhere among its neighbours. */

@@ -55,6 +55,23 @@ const ROWS: readonly (readonly [string, string, string, AssessedChange['kind'], 
     /SSH/,
   ],
   [
+    'an accept below an equal one',
+    `DROP; ${SSH}`,
+    `DROP; ${SSH}; ${SSH}`,
+    'rules_added',
+    'low',
+    /a rule above it accepts the same/,
+  ],
+  [
+    'RETURN of everything where the policy drops',
+    `DROP; ${SSH}`,
+    `DROP; INPUT -j RETURN; ${SSH}`,
+    'rules_added',
+    'critical',
+    /the policy DROP decides on nearly everything/,
+  ],
+  ['a target nobody knows', 'DROP', 'DROP; INPUT -p tcp -j WEIRD --x 1', 'rules_added', 'high', /not known here/],
+  [
     'SSH opened to one network',
     'DROP',
     'DROP; INPUT -s 10.0.0.0/8 -p tcp -m tcp --dport 22 -j ACCEPT',
@@ -456,4 +473,21 @@ test('rule changes carry the printed rule, 1-based positions, and what differs',
     after: `-A ${SSH.replace('22', '23')}`,
     fields: ['tcp.dport'],
   });
+});
+
+test('a chain that came or went shows its rules, and a table shows its chains', () => {
+  const [chain] = drift('DROP', 'DROP; :EVIL; EVIL -j ACCEPT; EVIL -p tcp -j LOG');
+  assert.deepEqual(
+    [chain?.kind, chain?.detail['type'], chain?.detail['rule_count']],
+    ['chains_added', 'user-defined', 2],
+  );
+  assert.deepEqual(chain?.detail['rules'], ['-A EVIL -j ACCEPT', '-A EVIL -p tcp -j LOG']);
+  const gone = assessIptablesDrift(ruleset(`DROP; ${SSH}`), parseIptablesSave('', { family: 'ipv4' }).ruleset);
+  assert.deepEqual(
+    gone.map(({ kind, chain: name }) => [kind, name]),
+    [
+      ['tables_removed', null],
+      ['chains_removed', 'INPUT'],
+    ],
+  );
 });

@@ -77,7 +77,31 @@ const ROWS: readonly (readonly [what: string, before: Host, after: Host, wanted:
         [port(22), accept],
       ],
     },
-    [/^critical rules_added: SSH \(tcp\/22\) is now accepted at the input hook$/],
+    [/^critical rules_added: SSH \(tcp\/22\) is now accepted at the input hook: SSH is open to any source$/],
+  ],
+  [
+    'an accept of another port from anywhere opens less than an administration port does',
+    {},
+    { rules: [[port(8080), accept]] },
+    [/^high rules_added: tcp\/8080 is now accepted at the input hook, from any source$/],
+  ],
+  [
+    'a range that holds a database port is as loud as the port',
+    {},
+    { rules: [[port({ range: [3000, 4000] }), accept]] },
+    [/^critical rules_added: .*MySQL is open to any source$/],
+  ],
+  [
+    'an accept for one network opens to that network only',
+    {},
+    { rules: [[source({ prefix: { addr: '10.0.0.0', len: 8 } }), port(22), accept]] },
+    [/^medium rules_added: SSH \(tcp\/22\) from 10\.0\.0\.0\/8 is now accepted at the input hook$/],
+  ],
+  [
+    'an accept on the way out lets the host send, not others in',
+    { hook: 'output' },
+    { hook: 'output', rules: [[port(22), accept]] },
+    [/^medium rules_added: SSH \(tcp\/22\) is now accepted at the output hook$/],
   ],
   [
     'an accept where nothing drops changes nothing',
@@ -118,7 +142,7 @@ const ROWS: readonly (readonly [what: string, before: Host, after: Host, wanted:
     'an accept of one port behind a jump is no accept of everything',
     { chains: { web: [[port(80), accept]] } },
     { rules: [[jump('web')]], chains: { web: [[port(80), accept]] } },
-    [/^critical rules_added: What chain web picks of all traffic is now accepted at the input hook$/],
+    [/^high rules_added: What chain web picks of all traffic is now accepted at the input hook, from any source$/],
   ],
   [
     'the last accept of a service goes',
