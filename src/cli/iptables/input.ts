@@ -15,7 +15,7 @@ import type { PlacedDiagnostic } from '../framework/diagnostics-text.ts';
 import { DocumentReader, findRuleset, parseObject, startsLikeJson } from '../framework/documents.ts';
 import { CommandError, usageError } from '../framework/errors.ts';
 import type { Input } from '../framework/read-input.ts';
-import { unrecognised } from '../framework/recognise.ts';
+import { refuseOthers, unrecognised } from '../framework/recognise.ts';
 import { ipsetsOfDocument } from './ipset-input.ts';
 
 /** An input of the iptables commands, read. */
@@ -42,6 +42,7 @@ export interface IptablesInputOptions {
  * Errors: CommandError where nothing was recognised, or the document is of another kind or family
  */
 export function readIptables(input: Input, options: IptablesInputOptions): IptablesInput {
+  refuseOthers(input, 'iptables-save');
   return startsLikeJson(input.text) ? readDocument(input, options) : readText(input, options);
 }
 
@@ -66,7 +67,9 @@ function readText(input: Input, options: IptablesInputOptions): IptablesInput {
 
 /** Text of another kind (a list in Markdown) can still give a line or two that look like a table. */
 function isRecognised({ tables, unparsed }: IptablesRuleset, diagnostics: readonly Diagnostic[]): boolean {
-  for (const { chains } of tables.values()) if (chains.size > 0) return true;
+  for (const { chains } of tables.values()) {
+    for (const { policy, rules } of chains.values()) if (policy !== null || rules.length > 0) return true;
+  }
   return tables.size > 0 && unparsed.length === 0 && diagnostics.every(({ severity }) => severity !== 'error');
 }
 

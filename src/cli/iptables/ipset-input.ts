@@ -11,7 +11,7 @@ import type { PlacedDiagnostic } from '../framework/diagnostics-text.ts';
 import { DocumentReader, parseObject, startsLikeJson } from '../framework/documents.ts';
 import { CommandError } from '../framework/errors.ts';
 import type { Input } from '../framework/read-input.ts';
-import { unrecognised } from '../framework/recognise.ts';
+import { refuseOthers, unrecognised } from '../framework/recognise.ts';
 
 export interface IpsetInput {
   readonly sets: IpsetCollection;
@@ -23,6 +23,7 @@ const EMPTY_HINT =
 
 /** `ipset save` text, or a snapshot with its ipsets. Errors: CommandError where nothing was recognised. */
 export function readIpsets(input: Input, allowEmpty: boolean): IpsetInput {
+  refuseOthers(input, 'ipset save');
   if (startsLikeJson(input.text)) {
     const sets = ipsetsOfDocument(parseObject(input)['ipsets'], new DocumentReader(input));
     if (sets === null) throw new CommandError(`${input.name} is JSON, but no snapshot with ipsets`);

@@ -4,7 +4,7 @@ import type { PlacedDiagnostic } from '../framework/diagnostics-text.ts';
 import { DocumentReader, findRuleset, parseObject, startsLikeJson } from '../framework/documents.ts';
 import { CommandError } from '../framework/errors.ts';
 import type { Input } from '../framework/read-input.ts';
-import { unrecognised } from '../framework/recognise.ts';
+import { refuseOthers, unrecognised } from '../framework/recognise.ts';
 
 /** An input of the nftables commands, read. */
 export interface NftInput {
@@ -24,6 +24,7 @@ const EMPTY_HINT = 'nft prints JSON even for an empty ruleset: did it fail, was 
  * Errors: CommandError where nothing was recognised, or the document is of another kind
  */
 export function readNft(input: Input): NftInput {
+  refuseOthers(input, 'nft --json list ruleset');
   if (!startsLikeJson(input.text)) throw unrecognised(input, 'nft --json list ruleset', EMPTY_HINT);
   return isListing(input.text) ? readListing(input) : readDocument(input);
 }

@@ -67,7 +67,7 @@ export function printDriftText(report: DriftReport, options: DriftTextOptions): 
     const positionWidth = positionWidthOf(drawn);
     for (const one of drawn) lines.push(`  ${drawLine(one, positionWidth, paint)}`);
   }
-  if (report.findings.length > 0) lines.push('');
+  if (report.findings.length + report.sections.length > 0) lines.push('');
   lines.push(printable(summaryLine(report, options.hint, options.remarks)));
   return `${lines.join('\n')}\n`;
 }
