@@ -29,6 +29,10 @@ export async function compareWithBaseline(
     const baseline = await readBaseline(store, vmKey, sessionId, noted, current.firewall);
     // A named session that this VM has no baseline of: nothing to compare with, which is not "in sync".
     if (baseline === null) return { verdict: 'unrecorded', integrity: 'not_checked', baseline_session: sessionId };
+    if (!isSameVm(baseline, current)) {
+      const name = artifactNames.snapshot(vmKey, sessionId);
+      throw new IntegrityError('BASELINE_TAMPERED', name, 'it verifies, and is the snapshot of another VM');
+    }
     const drift = buildDriftDocument(baseline, current);
     await createOnce(store, 'reports', artifactNames.drift(vmKey, current.snapshot.session_id), documentBytes(drift));
     return {
@@ -53,6 +57,11 @@ export async function compareWithBaseline(
       },
     };
   }
+}
+
+/** One run baselines many VMs under one session id: a pair of files moved between their folders still agrees. */
+function isSameVm(baseline: ComparedSide, current: ComparedSide): boolean {
+  return baseline.snapshot.vm_id?.toLowerCase() === current.snapshot.vm_id.toLowerCase();
 }
 
 const TOP_CHANGES = 3;

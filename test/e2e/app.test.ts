@@ -232,6 +232,21 @@ test('a tampered baseline is refused, a missing companion too, and nothing is co
   assert.equal((await problemOf(await api.request('GET', `vms/${tampered}/snapshots/base`))).code, 'BASELINE_TAMPERED');
 });
 
+test('a baseline put in the place of another VM’s is refused, though its companion came with it', async () => {
+  const { outcomes } = await api.report('base');
+  const keyOf = (name: string) => outcomes.find((each) => each.vm_name === name)?.vm_key ?? '';
+  const baselines = environment.blobs.getContainerClient('baselines');
+  for (const name of [artifactNames.snapshot, artifactNames.companion]) {
+    const bytes = await baselines.getBlockBlobClient(name(keyOf('gateway-mixed'), 'base')).downloadToBuffer();
+    await baselines.getBlockBlobClient(name(keyOf('edge-nft'), 'base')).upload(bytes, bytes.length);
+  }
+  const selector = { vm_ids: [vmId('edge-nft')] };
+  const report = await api.run({ mode: 'drift', selector, session_id: 'swapped', baseline: 'base' });
+  assert.equal(report.outcomes[0]?.problem?.code, 'BASELINE_TAMPERED');
+  assert.match(report.outcomes[0]?.problem?.message ?? '', /another VM/);
+  assert.equal(report.outcomes[0]?.verdict, null);
+});
+
 test('a host killed in the middle of a run resumes it: nothing is lost, nothing recorded twice', async () => {
   const before = environment.arm.runs.length;
   const { id } = await api.startRun({ mode: 'drift', selector: everything(), session_id: 'killed' });
