@@ -1,20 +1,13 @@
 import { styleText } from 'node:util';
+import { REPORT_STYLES } from '../src/cli/framework/report-styles.ts';
 import type { RunReport, VmOutcome } from '../src/core/contracts.ts';
 import { printable } from '../src/core/diagnostics.ts';
-import { type DriftDocument, listedChanges } from '../src/core/drift/drift-document.ts';
-import type { DocumentedChange } from '../src/core/drift/family-drift.ts';
-import type { Severity } from '../src/core/drift/severity.ts';
+import type { DriftDocument } from '../src/core/drift/drift-document.ts';
+import { buildDriftReport } from '../src/core/report/drift-report.ts';
+import { type Paint, printDriftText } from '../src/core/report/drift-text.ts';
 
 const paint = (format: Parameters<typeof styleText>[0], text: string) =>
   styleText(format, text, { stream: process.stdout });
-
-const SEVERITY_STYLE: Record<Severity, Parameters<typeof styleText>[0]> = {
-  critical: ['bold', 'red'],
-  high: 'red',
-  medium: 'yellow',
-  low: 'cyan',
-  noise: 'gray',
-};
 
 /** A fleet run as a table: one line a VM, what needs a person first. */
 export function reportText(report: RunReport): string {
@@ -56,42 +49,15 @@ function table(rows: readonly (readonly string[])[]): string {
 
 /** A drift document for people: severity and reason first, then the rules, churn folded with its count. */
 export function driftText(drift: DriftDocument): string {
-  const lines = [
-    `${paint('bold', printable(drift.vm_name))}  ${drift.framework.current}  baseline ${drift.baseline_session} (sha256 ${drift.baseline_sha256.slice(0, 8)}… verified)`,
-  ];
-  for (const { family, kind, change } of listedChanges(drift.drift_by_family)) {
-    const place = [family, change.table, change.chain]
-      .filter((part) => part !== null)
-      .map((part) => printable(String(part)));
-    lines.push(
-      `  ${paint(SEVERITY_STYLE[change.severity], change.severity.toUpperCase())}  ${place.join(' ')}  ${printable(change.reason)}`,
-    );
-    for (const line of changeLines(kind, change)) lines.push(`    ${line}`);
-  }
-  for (const [family, { ephemeral_summary }] of Object.entries(drift.drift_by_family)) {
-    for (const [owner, places] of Object.entries(ephemeral_summary)) {
-      const count = Object.values(places).reduce((sum, each) => sum + each, 0);
-      lines.push(
-        paint(
-          'gray',
-          `  folded: ${count} in ${family} by ${printable(owner)} (${Object.keys(places).map(printable).join(', ')})`,
-        ),
-      );
-    }
-  }
-  return lines.join('\n');
+  const families = Object.entries(drift.drift_by_family).map(([family, one]) => ({
+    family,
+    drift: one,
+    baseline: null,
+    current: null,
+  }));
+  const title = `${drift.vm_name}  ${drift.framework.current}  baseline ${drift.baseline_session} (sha256 ${drift.baseline_sha256.slice(0, 8)}… verified)`;
+  const report = buildDriftReport(families, { context: 0, showAll: false });
+  return printDriftText(report, { title, paint: paintReport, hint: '' }).trimEnd();
 }
 
-function changeLines(kind: string, change: DocumentedChange): string[] {
-  const text = (value: unknown) => printable(typeof value === 'string' ? value : JSON.stringify(value));
-  const removed = (value: unknown) => paint('red', `- ${text(value)}`);
-  const added = (value: unknown) => paint('green', `+ ${text(value)}`);
-  const { rule, before, after, baseline_policy, current_policy, baseline_position, current_position } = change;
-  if (kind === 'rules_modified') return [removed(before), added(after)];
-  if (kind === 'policy_changes') return [removed(`policy ${baseline_policy}`), added(`policy ${current_policy}`)];
-  if (kind === 'rules_repositioned') return [`> ${baseline_position}→${current_position} ${text(rule)}`];
-  if (rule === undefined) return [];
-  if (kind === 'rules_added') return [added(rule)];
-  if (kind === 'rules_removed') return [removed(rule)];
-  return [`~ ${text(rule)}`];
-}
+const paintReport: Paint = (style, text) => paint(REPORT_STYLES[style], text);

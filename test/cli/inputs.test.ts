@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { fixturePath } from '../support/environment.ts';
+import fc from 'fast-check';
+import { CommandError } from '../../src/cli/framework/errors.ts';
+import { readIptables } from '../../src/cli/iptables/input.ts';
+import { readIpsets } from '../../src/cli/iptables/ipset-input.ts';
+import { readNft } from '../../src/cli/nftables/input.ts';
+import { fixturePath, repositoryRoot } from '../support/environment.ts';
 import { type CommandName, inputChain, iptablesPair, nftPair, run, scratch } from './run-command.ts';
 
 const [RULES] = iptablesPair('ipt-kube-churn');
@@ -177,3 +182,63 @@ test('fixtures of real hosts go through every command', async () => {
   assert.equal(code, 0);
   assert.match(stdout, /^table inet /m);
 });
+
+test('whatever an input holds, it is read or refused, and never a bug', async () => {
+  const document = (await run('iptables-parser', ['--indent', '0', RULES])).stdout.slice(0, 20_000);
+  const listing = readFileSync(join(repositoryRoot, 'examples/nftables/before.json'), 'utf8');
+  const parsed = (await run('nftables-parser', ['--indent', '0'], { input: listing })).stdout;
+  const whole = JSON.stringify({
+    rulesets: { ipv4: { tables: {} }, nft: { tables: {} } },
+    ipsets: { sets: { a: {} } },
+  });
+  const readers = [
+    (text: string) => readIptables(inputOf(text), { family: null, allowEmpty: true }),
+    (text: string) => readNft(inputOf(text)),
+    (text: string) => readIpsets(inputOf(text), true),
+  ];
+  const check = (text: string): void => {
+    for (const read of readers) {
+      try {
+        read(text);
+      } catch (error) {
+        assert.ok(error instanceof CommandError, `${String(error)} of ${text.slice(0, 200)}`);
+      }
+    }
+  };
+  const cut = fc
+    .constantFrom(document, parsed, listing, whole)
+    .chain((text) =>
+      fc.tuple(fc.constant(text), fc.nat(text.length), fc.constantFrom('', 'null', '[]', '{}', '"x"', '1', ',')),
+    );
+  fc.assert(fc.property(cut, ([text, at, replacement]) => check(text.slice(0, at) + replacement + text.slice(at + 1))));
+  fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), check));
+  const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
+  for (const text of [deep, `{"nftables":${deep}}`, `{"nftables":[{"rule":${deep}}]}`]) check(text);
+  const rule = `{"handle":1,"raw_expressions":${deep}}`;
+  check(`{"nft_version":"1","tables":{"ip/f":{"family":"ip","name":"f","chains":{"c":{"rules":[${rule}]}}}}}`);
+  check(`{"tables":{},"parse_warnings":[{"severity":"error","code":${deep},"message":${deep}}],"unparsed":${deep}}`);
+  check(
+    `{"rulesets":{"ipv4":{"tables":{}}},"coverage":{"status":"x","reasons":${deep}},"ipsets":{"unparsed":${deep}}}`,
+  );
+  const member = fc.constantFrom(
+    'tables',
+    'rulesets',
+    'chains',
+    'rules',
+    'ipv4',
+    'nft',
+    'sets',
+    'nftables',
+    'filter',
+    '__proto__',
+  );
+  fc.assert(
+    fc.property(fc.dictionary(member, fc.dictionary(member, fc.dictionary(member, fc.jsonValue()))), (value) =>
+      check(JSON.stringify(value)),
+    ),
+  );
+});
+
+function inputOf(text: string) {
+  return { given: 'x', name: 'x', text, isUtf8: true, isVerified: false };
+}

@@ -67,9 +67,9 @@ function snapshotGaps(input: Input, snapshot: JsonObject): string[] {
   const { coverage } = snapshot;
   if (!isJsonObject(coverage) || coverage['status'] === 'complete') return [];
   const { reasons } = coverage;
-  const listed = reasons !== undefined && isJsonArray(reasons) ? reasons.map(String) : [];
+  const listed = reasons !== undefined && isJsonArray(reasons) ? reasons.map(textOrNone) : [];
   return (listed.length === 0 ? ['no reason stated'] : listed).map(
-    (reason) => `${input.name}: capture incomplete: ${reason}`,
+    (reason) => `${input.name}: capture incomplete: ${excerpt(reason)}`,
   );
 }
 
@@ -85,17 +85,21 @@ function carriedDiagnostics(input: Input, document: JsonObject): Pick<RulesetDoc
     diagnostics.push({
       input: input.name,
       diagnostic: {
-        code: excerpt(String(code)),
+        code: excerpt(textOrNone(code)),
         severity,
         // The line was one of another file.
         line: 0,
         column: 0,
-        excerpt: typeof text === 'string' ? excerpt(text) : '',
-        message: excerpt(String(message)),
+        excerpt: excerpt(textOrNone(text)),
+        message: excerpt(textOrNone(message)),
       },
     });
   }
   return { diagnostics, gaps: [] };
+}
+
+function textOrNone(value: Json | undefined): string {
+  return typeof value === 'string' ? value : '';
 }
 
 /** Reads members of a document whose shape is not sure, naming the place when it is wrong. */

@@ -1,7 +1,8 @@
 import type { WriteStream } from 'node:tty';
 import { styleText } from 'node:util';
 import { printable } from '../../core/diagnostics.ts';
-import { noPaint, type Paint, type ReportStyle } from '../../core/report/drift-text.ts';
+import { noPaint, type Paint } from '../../core/report/drift-text.ts';
+import { REPORT_STYLES } from './report-styles.ts';
 
 /** The reader of our output has gone (`| head`): nothing is left to be done, and nothing is wrong. */
 export class OutputClosed extends Error {
@@ -78,21 +79,7 @@ export function isColored(when: string, isTerminal: boolean, env: NodeJS.Process
   return isTerminal && env['TERM'] !== 'dumb';
 }
 
-const STYLES: Readonly<Record<ReportStyle, Parameters<typeof styleText>[0]>> = {
-  critical: ['bold', 'red'],
-  high: 'red',
-  medium: 'yellow',
-  low: 'cyan',
-  noise: 'gray',
-  heading: 'bold',
-  added: 'green',
-  removed: 'red',
-  changed: 'yellow',
-  moved: 'cyan',
-  dim: 'gray',
-};
-
-const colored: Paint = (style, text) => styleText(STYLES[style], text, { validateStream: false });
+const colored: Paint = (style, text) => styleText(REPORT_STYLES[style], text, { validateStream: false });
 
 /** Text for people, each line escaped, its leading tabs kept. */
 export function printableLines(text: string): string {

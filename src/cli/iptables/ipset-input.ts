@@ -52,7 +52,10 @@ export function ipsetsOfDocument(document: Json | undefined, reader: DocumentRea
     const type = reader.text(set['type'], `${path}.type`);
     rebuilt.set(name, { name, type, options: optionsOf(set['options'], path, reader), entries });
   }
-  return { sets: rebuilt, unparsed: reader.list(unparsed, 'ipsets.unparsed').map(String) };
+  return {
+    sets: rebuilt,
+    unparsed: reader.list(unparsed, 'ipsets.unparsed').map((line) => reader.text(line, 'ipsets.unparsed')),
+  };
 }
 
 function optionsOf(options: Json | undefined, path: string, reader: DocumentReader): IpsetOption[] {

@@ -63,8 +63,16 @@ function readDocument(input: Input): NftInput {
   }
   const items = listingItems(ruleset, new DocumentReader(input));
   // Read like a listing, so that a document and the listing it was made from are one ruleset.
-  const rebuilt = parseNftRuleset(JSON.stringify({ nftables: items }));
+  const rebuilt = parseNftRuleset(listingText(input, items));
   return { input, ruleset: rebuilt.ruleset, isSnapshot: snapshot !== null, diagnostics, gaps };
+}
+
+function listingText(input: Input, items: readonly Json[]): string {
+  try {
+    return JSON.stringify({ nftables: items });
+  } catch (error) {
+    throw new CommandError(`${input.name} is nested deeper than any ruleset is, or too large`, { cause: error });
+  }
 }
 
 function isIptablesDocument(ruleset: JsonObject): boolean {

@@ -36,7 +36,7 @@ export interface ReportOptions {
 /** A change as one sentence. */
 export interface Finding {
   readonly severity: Severity;
-  /** `filter/INPUT`, `inet/filter set blocked`, `ipset blocked`. */
+  /** `filter/INPUT`, `inet/filter set blocked`, `ipset blocked`; the family before it where tables of several changed. */
   readonly place: string;
   readonly reason: string;
 }
@@ -78,6 +78,7 @@ export function buildDriftReport(families: readonly ReportedFamily[], options: R
   const sections: (ReportSection & { readonly worst: Severity })[] = [];
   const counts: Record<Severity, number> = { critical: 0, high: 0, medium: 0, low: 0, noise: 0 };
   let recreated = 0;
+  const areSeveral = families.filter(hasTables).length > 1;
   for (const one of families) {
     const places = new Map<string, Place>();
     for (const { kind, change, isEphemeral } of everyChange(one.drift)) {
@@ -86,7 +87,14 @@ export function buildDriftReport(families: readonly ReportedFamily[], options: R
       const isFolded = (isEphemeral || isRecreated) && !options.showAll;
       if (!isFolded) {
         counts[change.severity] += 1;
-        findings.push({ severity: change.severity, place: placeOf(one.family, change), reason: change.reason });
+        const place = placeOf(one.family, change);
+        // With ipv4 beside ipv6, `filter/INPUT` alone could be either.
+        const isNamed = areSeveral && change.table !== null;
+        findings.push({
+          severity: change.severity,
+          place: isNamed ? `${one.family} ${place}` : place,
+          reason: change.reason,
+        });
       }
       const key = sectionKey(change);
       const place = places.get(key) ?? { heading: headingOf(one.family, change), worst: null, changes: [] };
@@ -141,6 +149,11 @@ export function summaryLine(report: DriftReport, hint: string, remarks: readonly
 }
 
 const PLACES_MAX = 6;
+
+function hasTables({ drift }: ReportedFamily): boolean {
+  for (const { change } of everyChange(drift)) if (change.table !== null) return true;
+  return false;
+}
 
 interface Place {
   readonly heading: string;
