@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { repositoryRoot } from './support/environment.ts';
 
 const CODE =
-  /['"`](?:(?:IPT|NFT|IPSET|PROBE|ARM|BLOB|STORE|STATE|BASELINE|CONFIG|HTTP|OPERATION|SNAPSHOT|DRIFT)_[A-Z0-9_]+|RUN_(?:FAILED|\w+_MISSING))['"`]/g;
+  /['"`](?:(?:AGENT|LOCAL|IPT|NFT|IPSET|PROBE|ARM|BLOB|STORE|STATE|BASELINE|CONFIG|HTTP|OPERATION|SNAPSHOT|DRIFT)_[A-Z0-9_]+|RUN_(?:FAILED|\w+_MISSING))['"`]/g;
 // Names of settings look like codes.
 const SETTINGS = new Set(['ARM_ENDPOINT', 'BASELINE_STORAGE', 'DRIFT_SWEEP_SELECTOR', 'DRIFT_SWEEP_SCHEDULE']);
 // Made of the outcome's reason: `ARM_${reason.toUpperCase()}`.

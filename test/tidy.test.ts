@@ -9,11 +9,12 @@ const ALLOWED: Readonly<Record<string, RegExp>> = {
   'src/core': /^(src\/core|node:crypto)$/,
   'src/orchestrators': /^(src\/orchestrators|src\/core|durable-functions)$/,
   'src/activities': /^(src\/activities|src\/core|node:.+)$/,
-  'src/api': /^(src\/api|src\/activities|src\/core|zod|@azure\/functions|node:.+)$/,
+  'src/api': /^(src\/api|src\/agent|src\/activities|src\/core|zod|@azure\/functions|node:.+)$/,
   'src/azure': /^(src\/azure|src\/activities|src\/core|@azure\/.+|node:.+)$/,
   'src/ssh': /^(src\/ssh|src\/core|node:.+)$/,
   'src/directory': /^(src\/directory|src\/core|node:.+)$/,
-  'src/cli': /^(src\/cli|src\/core|src\/azure|src\/ssh|src\/directory|src\/activities|commander|node:.+)$/,
+  'src/agent': /^(src\/agent|src\/core|zod)$/,
+  'src/cli': /^(src\/cli|src\/core|src\/agent|@modelcontextprotocol\/sdk\/.+|src\/azure|src\/ssh|src\/directory|src\/activities|commander|node:.+)$/,
   'src/functions': /^(src\/(api|orchestrators|activities|azure|core)|@azure\/functions|durable-functions)$/,
 };
 

@@ -37,6 +37,8 @@ export interface SnapshotOrigin {
   /** By this program's clock, ISO 8601. */
   readonly capturedAt: string;
   readonly probeScriptSha256: string;
+  /** What was looked at; `both` when left out. */
+  readonly family?: 'ipv4' | 'ipv6' | 'both';
   /** gzip, base64. */
   readonly raw: string;
 }
@@ -56,7 +58,7 @@ export function buildSnapshot(capture: Capture, firewall: HostFirewall, origin: 
     subscription_id: target.subscription_id,
     vm_id: target.vm_id,
     host: firewall.host,
-    family: 'both',
+    family: origin.family ?? 'both',
     framework: firewall.framework.framework,
     framework_confidence: firewall.framework.confidence,
     framework_evidence: firewall.framework.evidence,

@@ -1,0 +1,107 @@
+import { readFileSync } from 'node:fs';
+import { excerpt } from '../../core/diagnostics.ts';
+import { OperationError } from '../../core/errors.ts';
+
+/** The keys of a config file, as the Python reference has them. */
+export const CONFIG_KEYS = [
+  'PROVIDER',
+  'VM_NAME',
+  'RESOURCE_GROUP',
+  'SUBSCRIPTION_ID',
+  'TARGET_VM_IP',
+  'TARGET_SSH_KEY_PATH',
+  'BASTION_PUBLIC_IP',
+  'BASTION_SSH_KEY_PATH',
+  'BASTION_SSH_USER',
+  'SSH_USER',
+  'SSH_PORT',
+  'AUDIT_DIR',
+  'SESSION_ID',
+  'IS_BASELINE',
+  'COMPARE_BASELINE',
+  'FAMILY',
+] as const;
+export type ConfigKey = (typeof CONFIG_KEYS)[number];
+
+export interface ConfigFile {
+  /** Without keys whose value is empty. */
+  readonly values: ReadonlyMap<ConfigKey, string>;
+  /** One line each, with the file's name and the line's number. */
+  readonly warnings: readonly string[];
+}
+
+const FILE_BYTES_MAX = 64 * 1024;
+
+/** Errors: `CONFIG_FILE` when it cannot be read, is too large to be one, or is no text. */
+export function readConfigFile(path: string, env: NodeJS.ProcessEnv): ConfigFile {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new OperationError('CONFIG_FILE', excerpt(path), `it cannot be read: ${code ?? 'unknown reason'}`, { cause });
+  }
+  if (bytes.length > FILE_BYTES_MAX) {
+    throw new OperationError('CONFIG_FILE', excerpt(path), `${bytes.length} bytes; the limit is ${FILE_BYTES_MAX}`);
+  }
+  return parseConfigFile(bytes.toString('utf8'), excerpt(path), env);
+}
+
+/**
+ * `KEY=VALUE` lines: values bare, in double or in single quotes; `#` starts a comment at a line's start and behind a
+ * blank; `${NAME}` is taken from the environment outside of single quotes, and stays as it is where there is no such
+ * variable. Nothing is executed. What is odd is a warning with its line, never an error.
+ */
+export function parseConfigFile(text: string, name: string, env: NodeJS.ProcessEnv): ConfigFile {
+  const values = new Map<ConfigKey, string>();
+  const warnings: string[] = [];
+  for (const [index, raw] of text
+    .replace(/^\ufeff/, '')
+    .split(/\r\n|\n|\r/)
+    .entries()) {
+    const line = raw.trim();
+    if (line === '' || line.startsWith('#')) continue;
+    const warn = (what: string): void => void warnings.push(`${name} line ${index + 1}: ${what}`);
+    const equals = line.indexOf('=');
+    if (equals < 1) {
+      warn(`no KEY=VALUE, left out: ${excerpt(line)}`);
+      continue;
+    }
+    const key = line
+      .slice(0, equals)
+      .replace(/^export\s+/, '')
+      .trim();
+    if (!isConfigKey(key)) {
+      warn(`unknown key ${excerpt(key)}, left out`);
+      continue;
+    }
+    const { value, remark } = readValue(line.slice(equals + 1).trim(), env);
+    if (remark !== '') warn(`${key}: ${remark}`);
+    if (values.has(key)) warn(`${key} again: this one counts`);
+    if (value === '') values.delete(key);
+    else values.set(key, value);
+  }
+  return { values, warnings };
+}
+
+function isConfigKey(key: string): key is ConfigKey {
+  return (CONFIG_KEYS as readonly string[]).includes(key);
+}
+
+function readValue(text: string, env: NodeJS.ProcessEnv): { value: string; remark: string } {
+  const quote = text[0];
+  if (quote !== '"' && quote !== "'") {
+    const comment = text.startsWith('#') ? 0 : text.search(/\s#/);
+    return { value: expand((comment === -1 ? text : text.slice(0, comment)).trim(), env), remark: '' };
+  }
+  const end = text.indexOf(quote, 1);
+  const inside = end === -1 ? text.slice(1) : text.slice(1, end);
+  const behind = end === -1 ? '' : text.slice(end + 1).trim();
+  const remark =
+    end === -1 ? 'no closing quote' : behind === '' || behind.startsWith('#') ? '' : 'text behind the closing quote';
+  return { value: quote === "'" ? inside : expand(inside, env), remark };
+}
+
+function expand(text: string, env: NodeJS.ProcessEnv): string {
+  return text.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (whole, name: string) => env[name] ?? whole);
+}
