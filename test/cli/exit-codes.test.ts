@@ -89,6 +89,8 @@ test('an integrity failure exits 2 and compares nothing, even where --fail-on wo
   const snapshot = join(directory, 'fw_20260101_000000_snapshot.json');
   const text = JSON.stringify({ rulesets: { ipv4: await parsed(inputChain('-j DROP')), ipv6: null, nft: null } });
   writeFileSync(snapshot, text);
+  const unverified = await run('iptables-diff', [snapshot, snapshot]);
+  assert.match(unverified.stderr, /is a snapshot without its \.sha256 companion beside it: not verified/);
   writeFileSync(`${snapshot}.sha256`, `${sha256Hex(text)}\n`);
   const [, current] = SSH_OPENED;
   const sound = await run('iptables-diff', ['--fail-on', 'low', snapshot, current]);

@@ -13,6 +13,7 @@ export interface RulesetDocument {
   readonly diagnostics: readonly PlacedDiagnostic[];
   /** Why the document does not hold everything; empty when it does. */
   readonly gaps: readonly string[];
+  readonly notes: readonly string[];
 }
 
 /** JSON text of a document, and not of nft: it starts with a brace. */
@@ -56,11 +57,14 @@ export function findRuleset(input: Input, document: JsonObject, key: string): Ru
       const held = others.length === 0 ? 'none' : others.map(printable).join(', ');
       throw wrong(`is a snapshot without a ruleset of ${key}: it was not captured`, `the snapshot holds: ${held}`);
     }
-    return { ruleset, snapshot: document, diagnostics: [], gaps: snapshotGaps(input, document) };
+    const notes = input.isVerified
+      ? []
+      : [`${input.name} is a snapshot without its .sha256 companion beside it: not verified`];
+    return { ruleset, snapshot: document, diagnostics: [], gaps: snapshotGaps(input, document), notes };
   }
   if (!isJsonObject(tables))
     throw wrong('is JSON, but no ruleset of these commands', 'it has neither "tables" nor "rulesets"');
-  return { ruleset: document, snapshot: null, ...carriedDiagnostics(input, document) };
+  return { ruleset: document, snapshot: null, diagnostics: carriedDiagnostics(input, document), gaps: [], notes: [] };
 }
 
 function snapshotGaps(input: Input, snapshot: JsonObject): string[] {
@@ -74,9 +78,9 @@ function snapshotGaps(input: Input, snapshot: JsonObject): string[] {
 }
 
 /** What was said of the text when the document was made: an error then is a gap now. */
-function carriedDiagnostics(input: Input, document: JsonObject): Pick<RulesetDocument, 'diagnostics' | 'gaps'> {
+function carriedDiagnostics(input: Input, document: JsonObject): PlacedDiagnostic[] {
   const warnings = document['parse_warnings'];
-  if (warnings === undefined || !isJsonArray(warnings)) return { diagnostics: [], gaps: [] };
+  if (warnings === undefined || !isJsonArray(warnings)) return [];
   const diagnostics: PlacedDiagnostic[] = [];
   for (const warning of warnings) {
     if (!isJsonObject(warning)) continue;
@@ -95,7 +99,7 @@ function carriedDiagnostics(input: Input, document: JsonObject): Pick<RulesetDoc
       },
     });
   }
-  return { diagnostics, gaps: [] };
+  return diagnostics;
 }
 
 function textOrNone(value: Json | undefined): string {

@@ -82,7 +82,7 @@ function statedFamily(text: string): Family | null {
 function readDocument(input: Input, options: IptablesInputOptions): IptablesInput {
   if (/^\s*\{\s*"nftables"\s*:/.test(input.text)) throw unrecognised(input, 'iptables-save', '');
   const document = parseObject(input);
-  const { ruleset, snapshot, diagnostics, gaps } = findRuleset(input, document, options.family ?? 'ipv4');
+  const { ruleset, snapshot, diagnostics, gaps, notes } = findRuleset(input, document, options.family ?? 'ipv4');
   if (isNftDocument(ruleset)) {
     throw new CommandError(`${input.name} is an nftables document, not one of iptables`, {
       nextStep: 'use nftables-parser or nftables-diff',
@@ -100,7 +100,7 @@ function readDocument(input: Input, options: IptablesInputOptions): IptablesInpu
     ipsets: snapshot === null ? null : ipsetsOfDocument(snapshot['ipsets'], reader),
     diagnostics,
     gaps,
-    notes: snapshot === null ? [] : otherRulesets(input, snapshot, family),
+    notes: snapshot === null ? notes : [...notes, ...otherRulesets(input, snapshot, family)],
   };
 }
 

@@ -46,7 +46,7 @@ export const nftablesDiff: Command = {
         ],
         diagnostics: [...baseline.diagnostics, ...current.diagnostics],
         gaps: [...baseline.gaps, ...current.gaps],
-        notes,
+        notes: [...read[0].notes, ...read[1].notes, ...notes],
         extraSections: [],
         extraMembers: {},
       },

@@ -14,6 +14,7 @@ export interface NftInput {
   readonly isSnapshot: boolean;
   readonly diagnostics: readonly PlacedDiagnostic[];
   readonly gaps: readonly string[];
+  readonly notes: readonly string[];
 }
 
 const EMPTY_HINT = 'nft prints JSON even for an empty ruleset: did it fail, was it run as root?';
@@ -49,13 +50,14 @@ function readListing(input: Input): NftInput {
     isSnapshot: false,
     diagnostics: diagnostics.map((diagnostic) => ({ input: input.name, diagnostic })),
     gaps: [],
+    notes: [],
   };
 }
 
 function readDocument(input: Input): NftInput {
   const document = parseObject(input);
   if (document['nftables'] !== undefined) return readListing(input);
-  const { ruleset, snapshot, diagnostics, gaps } = findRuleset(input, document, 'nft');
+  const { ruleset, snapshot, diagnostics, gaps, notes } = findRuleset(input, document, 'nft');
   if (isIptablesDocument(ruleset)) {
     throw new CommandError(`${input.name} is an iptables document, not one of nftables`, {
       nextStep: 'use iptables-parser or iptables-diff',
@@ -64,7 +66,7 @@ function readDocument(input: Input): NftInput {
   const items = listingItems(ruleset, new DocumentReader(input));
   // Read like a listing, so that a document and the listing it was made from are one ruleset.
   const rebuilt = parseNftRuleset(listingText(input, items));
-  return { input, ruleset: rebuilt.ruleset, isSnapshot: snapshot !== null, diagnostics, gaps };
+  return { input, ruleset: rebuilt.ruleset, isSnapshot: snapshot !== null, diagnostics, gaps, notes };
 }
 
 function listingText(input: Input, items: readonly Json[]): string {

@@ -45,9 +45,9 @@ export const nftablesParser: Command = {
   ],
   async run(invocation, output, decide) {
     checkExclusive(invocation, ['print', 'text', 'stats']);
-    const { ruleset, diagnostics, gaps } = readNft(await readParserInput(invocation, output));
+    const { ruleset, diagnostics, gaps, notes } = readNft(await readParserInput(invocation, output));
     const prints = { print: () => printNftJson(ruleset), text: () => printNftText(ruleset) };
-    const parts = { diagnostics, gaps, notes: [], document: () => lazyDocument(ruleset), prints };
+    const parts = { diagnostics, gaps, notes, document: () => lazyDocument(ruleset), prints };
     await printParsed({ ...parts, stats: () => statistics(ruleset) }, invocation, output, decide);
   },
 };
