@@ -234,6 +234,8 @@ class DriftAssessor {
           const detail = {
             rule: printRule(change.after),
             position: change.toIndex + 1,
+            baseline_position: change.fromIndex + 1,
+            current_position: change.toIndex + 1,
             before: printRule(change.before),
             after: printRule(change.after),
             fields: change.fields,

@@ -469,6 +469,8 @@ test('rule changes carry the printed rule, 1-based positions, and what differs',
   assert.deepEqual(modified?.detail, {
     rule: `-A ${SSH.replace('22', '23')}`,
     position: 1,
+    baseline_position: 1,
+    current_position: 1,
     before: `-A ${SSH}`,
     after: `-A ${SSH.replace('22', '23')}`,
     fields: ['tcp.dport'],
