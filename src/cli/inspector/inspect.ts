@@ -62,8 +62,8 @@ export async function inspect(request: InspectionRequest, world: InspectionWorld
     if (request.mode.baseline === request.sessionId) throw usageError('a session cannot be compared with itself');
     await directory.readVerified(request.mode.baseline);
   }
-  const sessionId = claimSession(request.sessionId, directory, world.now);
   const provider = await makeProvider(request.target, world.env);
+  const sessionId = claimSession(request.sessionId, directory, world.now);
   const taken = await takeFrom(provider, request, world, sessionId);
   const { side, slices } = taken;
   const found = {

@@ -10,17 +10,17 @@ import type { CaptureRun, Provider } from './provider.ts';
 const DEADLINE_MS = 120_000;
 const OUTPUT_BYTES_MAX = 128 * 1024 * 1024;
 
-/** This host: a shell with the probe on its standard input. Only root reads a firewall. */
+/** This host: a shell with the probe on its standard input. Errors: `LOCAL_NOT_ROOT`: only root reads a firewall. */
 export function localProvider(label: string | null): Provider {
   const name = label ?? hostname();
+  if (process.getuid?.() !== 0) {
+    throw new OperationError('LOCAL_NOT_ROOT', name, 'only root reads a firewall, and this is not root', {
+      nextStep: 'run it with sudo',
+    });
+  }
   return {
     host: { vm_id: `local://${hostname()}`, vm_name: name, resource_group: '', subscription_id: '' },
     async capture(run) {
-      if (process.getuid?.() !== 0) {
-        throw new OperationError('LOCAL_NOT_ROOT', name, 'only root reads a firewall, and this is not root', {
-          nextStep: 'run it with sudo',
-        });
-      }
       run.progress('running the probe on this host');
       const nonce = randomBytes(16).toString('hex');
       const output = await runLocally(buildProbeScript(run.probeText, { nonce, slice: 1, mode: 'full' }), name, run);
