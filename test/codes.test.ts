@@ -5,9 +5,17 @@ import { test } from 'node:test';
 import { repositoryRoot } from './support/environment.ts';
 
 const CODE =
-  /['"`](?:(?:AGENT|LOCAL|IPT|NFT|IPSET|PROBE|ARM|BLOB|STORE|STATE|BASELINE|CONFIG|HTTP|OPERATION|SNAPSHOT|DRIFT)_[A-Z0-9_]+|RUN_(?:FAILED|\w+_MISSING))['"`]/g;
+  /['"`](?:(?:AGENT|LOCAL|IPT|NFT|IPSET|PROBE|ARM|BLOB|STORE|STATE|BASELINE|CONFIG|HTTP|OPERATION|SNAPSHOT|DRIFT|SSH)_[A-Z0-9_]+|RUN_(?:FAILED|\w+_MISSING))['"`]/g;
 // Names of settings look like codes.
-const SETTINGS = new Set(['ARM_ENDPOINT', 'BASELINE_STORAGE', 'DRIFT_SWEEP_SELECTOR', 'DRIFT_SWEEP_SCHEDULE']);
+const SETTINGS = new Set([
+  'ARM_ENDPOINT',
+  'BASELINE_STORAGE',
+  'DRIFT_SWEEP_SELECTOR',
+  'DRIFT_SWEEP_SCHEDULE',
+  'SSH_AUTH_SOCK',
+  'SSH_PORT',
+  'SSH_USER',
+]);
 // Made of the outcome's reason: `ARM_${reason.toUpperCase()}`.
 const DERIVED =
   /^ARM_(VM_STOPPED|VM_NOT_FOUND|AGENT_NOT_READY|BUSY|DENIED|NOT_LINUX|THROTTLED|TIMED_OUT|SERVICE_ERROR)$/;
