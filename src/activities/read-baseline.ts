@@ -10,11 +10,6 @@ import { type HostFirewall, readHostFirewall } from '../core/host-firewall.ts';
 import { isJsonObject, type Json } from '../core/json.ts';
 import type { SnapshotStore } from '../core/ports.ts';
 
-/** A verified baseline, and what its format cannot tell; no limits for a baseline of this program. */
-export interface ReadBaseline extends ComparedSide {
-  readonly limits: readonly string[];
-}
-
 /**
  * A baseline, verified before a byte of it is believed. Null when there is none.
  *
@@ -29,7 +24,7 @@ export async function readBaseline(
   sessionId: string,
   noted: string | null,
   current: HostFirewall,
-): Promise<ReadBaseline | null> {
+): Promise<ComparedSide | null> {
   const name = artifactNames.snapshot(vmKey, sessionId);
   const [stored, companion] = await Promise.all([
     store.read('baselines', name),
@@ -46,11 +41,11 @@ export async function readBaseline(
     throw new IntegrityError('BASELINE_TAMPERED', name, 'it verifies, and is the snapshot of another session');
   }
   if (isReferenceSnapshot(document)) {
-    const { firewall, limits } = readReferenceSnapshot(name, document, current);
-    return { snapshot: document as unknown as Snapshot, sha256, firewall, limits };
+    const firewall = readReferenceSnapshot(name, document, current);
+    return { snapshot: document as unknown as Snapshot, sha256, firewall };
   }
   const snapshot = document as unknown as Snapshot;
-  return { snapshot, sha256, firewall: readHostFirewall(rawCapture(name, snapshot)), limits: [] };
+  return { snapshot, sha256, firewall: readHostFirewall(rawCapture(name, snapshot)) };
 }
 
 /** The snapshot of verified bytes. Errors: `BASELINE_FORMAT`. */

@@ -1,3 +1,4 @@
+import { printable } from '../../core/diagnostics.ts';
 import type { Severity } from '../../core/drift/severity.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Command } from '../framework/command.ts';
@@ -54,7 +55,8 @@ export const inspectCommand: Command = {
     };
     try {
       const found = await inspect(request, world);
-      for (const warning of found.warnings) note(`warning: ${warning}`);
+      for (const warning of found.warnings) note(`warning: ${printable(warning)}`);
+      for (const reason of found.drift?.coverage.reasons ?? []) note(`warning: coverage partial: ${printable(reason)}`);
       const isFailure = reportDrift(found, invocation, note);
       const status = found.drift?.coverage.status ?? found.current.snapshot.coverage.status;
       decide({ drift: isFailure, incomplete: invocation.has('strict') && status !== 'complete' });

@@ -1,5 +1,5 @@
 import { createOnce } from '../../activities/documents.ts';
-import { type ReadBaseline, readBaseline } from '../../activities/read-baseline.ts';
+import { readBaseline } from '../../activities/read-baseline.ts';
 import { nextStepFor } from '../../activities/record-failure.ts';
 import { storeSnapshot, type TakenSnapshot, takeSnapshot } from '../../activities/take-snapshot.ts';
 import { artifactNames } from '../../core/artifact-names.ts';
@@ -43,7 +43,7 @@ export interface Inspection {
   readonly current: ComparedSide;
   readonly slices: number;
   /** Of a comparison. */
-  readonly baseline: ReadBaseline | null;
+  readonly baseline: ComparedSide | null;
   readonly drift: DriftDocument | null;
   /** Paths; null for what was not stored. */
   readonly artifacts: { readonly snapshot: string | null; readonly drift: string | null; readonly log: string };
@@ -95,7 +95,7 @@ export async function inspect(request: InspectionRequest, world: InspectionWorld
     baseline,
     drift,
     artifacts: { snapshot, drift: directory.pathOf(driftName), log },
-    warnings: [...otherHost(baseline, side), ...read.limits.map((limit) => `baseline: ${limit}`)],
+    warnings: otherHost(baseline, side),
   };
 }
 
@@ -144,7 +144,7 @@ function claimSession(given: string | null, directory: AuditDirectory, now: () =
 }
 
 /** A directory holds sessions of many hosts: comparing two of them is allowed, and said. */
-function otherHost(baseline: ReadBaseline, current: ComparedSide): string[] {
+function otherHost(baseline: ComparedSide, current: ComparedSide): string[] {
   const [before, after] = [baseline.snapshot, current.snapshot];
   const isSame =
     typeof before.vm_id === 'string'

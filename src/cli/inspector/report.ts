@@ -38,7 +38,7 @@ export function printComparison(
   const report = buildDriftReport(families, { context: CONTEXT, showAll });
   const verified = `baseline ${drift.baseline_session} (sha256 ${drift.baseline_sha256.slice(0, 8)}… verified)`;
   const title = [drift.vm_name, frameworkText(drift), verified].join('  ');
-  const remarks = coverageRemarks(drift.coverage.status, drift.coverage.reasons);
+  const remarks = coverageRemark(drift);
   const options = { title, hint: '--show-all', remarks };
   return format === 'markdown'
     ? printDriftMarkdown(report, { ...options, title: `Firewall drift: ${title}` })
@@ -79,6 +79,14 @@ function ruleSources(
 
 function nftSource({ nft }: HostFirewall): RuleSource | null {
   return nft === null ? null : nftRuleSource(nft);
+}
+
+/** For the summary line; the reasons are a note each. */
+export function coverageRemark({ coverage }: DriftDocument): string[] {
+  const { length } = coverage.reasons;
+  return coverage.status === 'complete'
+    ? []
+    : [`coverage ${coverage.status} (${length} ${length === 1 ? 'reason' : 'reasons'})`];
 }
 
 function coverageRemarks(status: string, reasons: readonly string[]): string[] {

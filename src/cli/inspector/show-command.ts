@@ -2,6 +2,7 @@ import { parseSnapshot } from '../../activities/read-baseline.ts';
 import { artifactNames } from '../../core/artifact-names.ts';
 import { parseDocument } from '../../core/baseline/integrity.ts';
 import { checkSessionId } from '../../core/baseline/session-id.ts';
+import { printable } from '../../core/diagnostics.ts';
 import type { DriftDocument } from '../../core/drift/drift-document.ts';
 import { OperationError } from '../../core/errors.ts';
 import { printDriftMarkdown } from '../../core/report/drift-markdown.ts';
@@ -11,7 +12,7 @@ import type { Command } from '../framework/command.ts';
 import { jsonText } from '../framework/json-text.ts';
 import { AuditDirectory, HOST } from './audit-directory.ts';
 import { AUDIT_DIR_OPTION, COLOR_OPTION, CONFIG_OPTION, OUTPUT_OPTION, SHOW_ALL_OPTION } from './options.ts';
-import { asObject, type Format, printSnapshot } from './report.ts';
+import { asObject, coverageRemark, type Format, printSnapshot } from './report.ts';
 import { Settings } from './settings.ts';
 
 export const showCommand: Command = {
@@ -44,8 +45,8 @@ export const showCommand: Command = {
     }));
     const report = buildDriftReport(families, { context: 0, showAll: invocation.has('show-all') });
     const title = `${drift.vm_name}  ${drift.framework.current}  ${id}, since ${drift.baseline_session}`;
-    const remarks = drift.coverage.reasons.map((reason) => `coverage ${drift.coverage.status}: ${reason}`);
-    const options = { title, hint: '--show-all', remarks };
+    for (const reason of drift.coverage.reasons) output.note(`warning: coverage partial: ${printable(reason)}`);
+    const options = { title, hint: '--show-all', remarks: coverageRemark(drift) };
     return output.write(
       format === 'markdown'
         ? printDriftMarkdown(report, options)

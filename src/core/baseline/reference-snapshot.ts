@@ -5,13 +5,6 @@ import { parseIptablesSave } from '../iptables/index.ts';
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from '../json.ts';
 import { type NftRuleset, type NftTable, parseNftRuleset } from '../nftables/index.ts';
 
-/** A firewall rebuilt from a snapshot of the Python reference, and what nobody can tell from one. */
-export interface ReferenceSnapshot {
-  readonly firewall: HostFirewall;
-  /** One sentence each. */
-  readonly limits: readonly string[];
-}
-
 /** Snapshots of the reference have no `schema_version` and no raw capture. */
 export function isReferenceSnapshot(document: JsonObject): boolean {
   return document['schema_version'] === undefined && document['capture'] === undefined;
@@ -26,15 +19,13 @@ export function isReferenceSnapshot(document: JsonObject): boolean {
  * @param current  the capture that it will be compared with
  * Errors: `BASELINE_FORMAT`, with the place in the document
  */
-export function readReferenceSnapshot(name: string, document: JsonObject, current: HostFirewall): ReferenceSnapshot {
+export function readReferenceSnapshot(name: string, document: JsonObject, current: HostFirewall): HostFirewall {
   const reader = new Reader(name);
   const rulesets = reader.object(document['rulesets'], 'rulesets');
   const unread: { source: SourceKey; reason: string }[] = [];
-  const limits = ['it was written by the Python reference: rules are compared by their text alone'];
+  const reasons = ['it was written by the Python reference: rules are compared by their text alone'];
   const lacks = (source: SourceKey, reason: string): void => {
-    if (unread.some((one) => one.source === source)) return;
     unread.push({ source, reason });
-    limits.push(`${source}: ${reason}`);
   };
 
   const framework = typeof document['framework'] === 'string' ? document['framework'] : 'unknown';
@@ -53,28 +44,25 @@ export function readReferenceSnapshot(name: string, document: JsonObject, curren
   const nft = isJsonObject(rulesets['nft']) ? nftRuleset(reader, rulesets['nft'], current.nft) : null;
   if (nft === null && current.nft !== null) lacks('nft', 'this baseline does not hold native nftables tables');
   if (nft !== null) {
-    limits.push('nft: sets, maps, flowtables and stateful objects are kept in part by this format and not compared');
+    reasons.push('nft: sets, maps, flowtables and stateful objects are kept in part by this format and not compared');
   }
   if (current.ipsets !== null) lacks('ipsets', 'this baseline does not hold ipsets');
   if (iptables.length === 0 && nft === null) throw reader.fault('rulesets', 'holds no ruleset');
 
   return {
-    limits,
-    firewall: {
-      host: current.host,
-      framework: {
-        framework: FRAMEWORKS.find((known) => known === framework) ?? 'unknown',
-        confidence: 'low',
-        evidence: ['stated by the reference snapshot'],
-        warnings: [],
-      },
-      iptables,
-      nft,
-      ipsets: null,
-      coverage: { state: 'partial', reasons: limits.map((limit) => `baseline: ${limit}`) },
-      unread,
-      diagnostics: [],
+    host: current.host,
+    framework: {
+      framework: FRAMEWORKS.find((known) => known === framework) ?? 'unknown',
+      confidence: 'low',
+      evidence: ['stated by the reference snapshot'],
+      warnings: [],
     },
+    iptables,
+    nft,
+    ipsets: null,
+    coverage: { state: 'partial', reasons: reasons.map((reason) => `baseline: ${reason}`) },
+    unread,
+    diagnostics: [],
   };
 }
 

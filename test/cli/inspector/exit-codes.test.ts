@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { cpSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { schemaFaults } from '../../../local/schema-check.ts';
@@ -14,9 +15,12 @@ describe('one VM in Azure', () => {
   let directory: string;
   before(async () => {
     azure = await startAzure();
-    directory = scratch({ after });
+    directory = mkdtempSync(join(tmpdir(), 'nfi-inspector-'));
   });
-  after(() => azure.stop());
+  after(async () => {
+    rmSync(directory, { recursive: true });
+    await azure.stop();
+  });
 
   const run = (vm: string, ...args: string[]) =>
     inspector([...azure.vm(vm), '--audit-dir', directory, ...args], { env: azure.env });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { kernelSkipReason } from '../../support/environment.ts';
@@ -15,7 +16,7 @@ describe('this host, in a network namespace of its own', { skip: kernelSkipReaso
   let directory: string;
   before(() => {
     execFileSync('ip', ['netns', 'add', NAMESPACE]);
-    directory = scratch({ after });
+    directory = mkdtempSync(join(tmpdir(), 'nfi-inspector-'));
     firewall(`
       iptables -P INPUT DROP
       iptables -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
@@ -24,7 +25,10 @@ describe('this host, in a network namespace of its own', { skip: kernelSkipReaso
       nft add chain inet guard in '{ type filter hook input priority 10; policy accept; }'
       nft add rule inet guard in tcp dport 23 drop comment '"no telnet"'`);
   });
-  after(() => execFileSync('ip', ['netns', 'del', NAMESPACE]));
+  after(() => {
+    rmSync(directory, { recursive: true });
+    execFileSync('ip', ['netns', 'del', NAMESPACE]);
+  });
 
   const firewall = (script: string) =>
     execFileSync('ip', [...INSIDE, 'sh', '-ec', `PATH=$PATH:/usr/sbin:/sbin; ${script}`]);
