@@ -163,7 +163,7 @@ export function explainRemote(
   const refused = SUDO_REFUSED.exec(stderr.target);
   if (refused !== null) {
     return new OperationError('SSH_NO_SUDO', hopName(target), `${user} may not become root: ${excerpt(refused[0])}`, {
-      nextStep: `let sudo run sh without a password for this login, or log in as root; try: ${commandByHand(target, bastion)} sudo -n true`,
+      nextStep: `let sudo run "sh -s" without a password for this login, or log in as root; try: ${commandByHand(target, bastion)} sudo -n sh -s </dev/null`,
     });
   }
   const last = lastLine(stderr.target) || lastLine(stdout.slice(-1_000));

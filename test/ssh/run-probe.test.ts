@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { assembleCapture } from '../../src/core/capture/assemble.ts';
@@ -48,9 +58,10 @@ after(async () => {
 });
 
 function overlaySkipReason(): string | false {
-  const script =
-    'd=$(mktemp -d); mount -t tmpfs tmpfs $d; mkdir $d/u $d/w; mount -t overlay overlay -o lowerdir=/,upperdir=$d/u,workdir=$d/w /mnt';
+  const place = mkdtempSync(join(tmpdir(), 'nfi-overlay-'));
+  const script = `cd ${place}; mount -t tmpfs tmpfs .; cd ${place}; mkdir u w m; mount -t overlay overlay -o lowerdir=/,upperdir=u,workdir=w m`;
   const made = spawnSync('unshare', ['--mount', '--propagation', 'private', 'sh', '-ec', script]).status === 0;
+  rmdirSync(place);
   if (!made && process.env['REQUIRE_KERNEL'] === '1')
     throw new Error('REQUIRE_KERNEL=1, but no overlay can be mounted');
   return made ? false : 'no overlay can be mounted here';
@@ -214,6 +225,27 @@ Host * !way
     network.clientConfig('');
     knowAll();
   }
+});
+
+test('a connection that the user keeps open is used, and outlives the run without holding it up', {
+  skip,
+}, async () => {
+  network.clientConfig(`
+Host 10.201.1.2
+  ControlMaster auto
+  ControlPath ${network.home}/control-%r
+  ControlPersist 60
+`);
+  try {
+    await capture(asRoot());
+    // Nothing else would let this key in.
+    await capture({ ...asRoot(), identityFile: network.key('stranger') });
+  } finally {
+    const args = ['-o', `ControlPath=${network.home}/control-root`, '-O', 'exit', '10.201.1.2'];
+    spawnSync('ssh', args, { env: network.env });
+    network.clientConfig('');
+  }
+  assert.equal((await failure({ ...asRoot(), identityFile: network.key('stranger') })).code, 'SSH_KEY_REFUSED');
 });
 
 test('an unknown, a changed and a revoked host key are refused, each with its next step', { skip }, async () => {
