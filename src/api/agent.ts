@@ -18,7 +18,7 @@ import { OperationError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { parseVmId, vmKey } from '../core/vm-id.ts';
 import { answering } from './errors.ts';
-import { type ApiRequest, type DurableClient, type HttpResponseInit, json } from './http.ts';
+import type { ApiRequest, DurableClient, HttpResponseInit } from './http.ts';
 import { operationLinks } from './operations.ts';
 import { problem } from './problem.ts';
 import { type RunServices, startRun } from './runs.ts';
@@ -87,7 +87,7 @@ async function inspectVm(
   if (started.status !== 202) return started;
   if (!(await hasFinished(client, sessionId, services.waitMs ?? WAIT_MS))) {
     const next = `ask again with session_id ${sessionId} and the same arguments, or look at ${operationLinks(sessionId).operation}`;
-    return json(202, runningAnswer(sessionId, RETRY_SECONDS, next), {
+    return answered(202, runningAnswer(sessionId, RETRY_SECONDS, next), {
       location: operationLinks(sessionId).operation,
       'retry-after': String(RETRY_SECONDS),
     });
@@ -104,7 +104,12 @@ async function inspectVm(
       suggestion: 'ask again without session_id; the app’s log says under the run’s id what happened',
     });
   }
-  return json(200, await answerOf(outcome, sessionId, input, services));
+  return answered(200, await answerOf(outcome, sessionId, input, services));
+}
+
+/** On one line: an answer's bound is one of bytes. */
+function answered(status: number, answer: JsonObject, headers: Record<string, string> = {}): HttpResponseInit {
+  return { status, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(answer) };
 }
 
 /** A new request for `startRun`, of one VM. */
@@ -199,7 +204,7 @@ async function baselineNotFound(
 }
 
 function refused(error: ToolError, more: JsonObject = {}): HttpResponseInit {
-  return json(200, errorAnswer(error, more));
+  return answered(200, errorAnswer(error, more));
 }
 
 function vmIdOf({ vm_id, vm_name, resource_group, subscription_id }: ToolInput): string | null {

@@ -160,7 +160,7 @@ export class Settings {
     const value = this.#value(option, key);
     if (value === undefined) return null;
     if (/^[A-Za-z0-9_][A-Za-z0-9._@+$-]{0,254}$/.test(value)) return value;
-    throw badValue(option, `"${excerpt(value)}" is no login name`);
+    throw badValue(option, `"${excerpt(value)}" is no login name`, 'give the name alone');
   }
 }
 
@@ -175,12 +175,18 @@ const HOST =
   /^(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_.])?|\[?[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9._-]{1,32})?\]?)$/;
 
 function checkHost(option: string, host: string): string {
-  if (!HOST.test(host)) throw badValue(option, `"${excerpt(host)}" is no host name or address`);
+  if (!HOST.test(host))
+    throw badValue(
+      option,
+      `"${excerpt(host)}" is no host name or address`,
+      'give an address or a name, and the login with --ssh-user',
+    );
   return host.replace(/^\[(.*)\]$/, '$1');
 }
 
 function checkName(option: string, name: string): void {
-  if (!/^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/.test(name)) throw badValue(option, `"${excerpt(name)}" is no VM name`);
+  if (!/^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/.test(name))
+    throw badValue(option, `"${excerpt(name)}" is no VM name`, 'use letters, digits, dots, _ and -');
 }
 
 /** Paths: anything that is printable and cannot be taken for an option. */
