@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { type TestFn, type TestOptions, test } from 'node:test';
 import { repositoryRoot } from '../../local/repository-root.ts';
 
 export { repositoryRoot };
@@ -14,10 +15,19 @@ export function sharedPath(...parts: string[]): string {
   return join(repositoryRoot, '..', 'shared', ...parts);
 }
 
-/** For node:test's `skip` option: false where the corpus is at hand, else the reason. */
-export function sharedSkipReason(...parts: string[]): string | false {
-  return existsSync(sharedPath(...parts)) ? false : `no ../shared/${parts.join('/')} beside this checkout`;
+/**
+ * `test`, for what needs a part of the corpus: elsewhere there is nothing to test, and so no test, rather than one that
+ * is skipped.
+ */
+export function sharedTest(...parts: string[]): SharedTest {
+  if (!existsSync(sharedPath(...parts))) return () => {};
+  return (name, ...rest) => {
+    const [options, run] = rest.length === 1 ? [{}, rest[0]] : rest;
+    void test(name, options, run);
+  };
 }
+
+type SharedTest = (name: string, ...rest: [TestFn] | [TestOptions, TestFn]) => void;
 
 /**
  * For node:test's `skip` option: false where network namespaces and these tools can be used, else the reason. With

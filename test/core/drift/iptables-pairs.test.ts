@@ -7,7 +7,7 @@ import { assessIpsetDrift } from '../../../src/core/drift/ipset-drift.ts';
 import { assessIptablesDrift } from '../../../src/core/drift/iptables-drift.ts';
 import { parseIpsetSave } from '../../../src/core/ipset/index.ts';
 import { type Family, type IptablesRuleset, parseIptablesSave } from '../../../src/core/iptables/index.ts';
-import { fixturePath, sharedPath, sharedSkipReason } from '../../support/environment.ts';
+import { fixturePath, sharedPath, sharedTest } from '../../support/environment.ts';
 
 interface Wanted {
   readonly expect_drift: boolean;
@@ -43,7 +43,7 @@ const SAVES: readonly (readonly [string, Family])[] = [
 /** Scenarios whose transitions happen in native nftables, which iptables-save does not show. */
 const NATIVE = /^(native-nft|fail2ban-nftables-.*|kube-proxy-nftables-.*)$/;
 
-test('what real tools do to a VM is judged as wanted', { skip: sharedSkipReason('corpus') }, () => {
+sharedTest('corpus')('what real tools do to a VM is judged as wanted', () => {
   interface Transition extends Wanted {
     readonly scenario: string;
     readonly before: string;

@@ -10,7 +10,7 @@ import {
   parseNftRuleset,
   withoutTables,
 } from '../../../src/core/nftables/index.ts';
-import { fixturePath, sharedPath, sharedSkipReason } from '../../support/environment.ts';
+import { fixturePath, sharedPath, sharedTest } from '../../support/environment.ts';
 
 const read = (...parts: string[]): NftRuleset => parseNftRuleset(readFileSync(join(...parts), 'utf8')).ruleset;
 
@@ -84,26 +84,27 @@ interface Transition {
   readonly expect_critical: boolean;
 }
 
-test('Transitions of real tools are reported as what was done, and nothing where iptables-save tells it', {
-  skip: sharedSkipReason('corpus', 'pairs', 'vm-transitions.json'),
-}, () => {
-  const transitions = JSON.parse(
-    readFileSync(sharedPath('corpus', 'pairs', 'vm-transitions.json'), 'utf8'),
-  ) as Transition[];
-  const seen = new Set<string>();
-  for (const { scenario, before, after, what } of transitions) {
-    const listing = (state: string): string => sharedPath('corpus', 'vm', scenario, state, 'nft.json');
-    if (!existsSync(listing(before)) || !existsSync(listing(after))) continue;
-    const name = `${scenario} ${before} -> ${after}`;
-    const native = (state: string): NftRuleset => withoutTables(read(listing(state)), isIptablesOwnedTable);
-    const changes = assessNftablesDrift(native(before), native(after));
-    const [kinds, critical] = TRANSITIONS[name] ?? [[], false];
-    if (TRANSITIONS[name] !== undefined) seen.add(name);
-    assert.deepEqual(changes.map((change) => change.kind).sort(), [...kinds].sort(), `${name}: ${what}`);
-    assert.equal(documentFamilyDrift('nft', changes).has_critical_changes, critical, `${name}: ${what}`);
-  }
-  assert.deepEqual([...seen].sort(), Object.keys(TRANSITIONS).sort());
-});
+sharedTest('corpus', 'pairs')(
+  'Transitions of real tools are reported as what was done, and nothing where iptables-save tells it',
+  () => {
+    const transitions = JSON.parse(
+      readFileSync(sharedPath('corpus', 'pairs', 'vm-transitions.json'), 'utf8'),
+    ) as Transition[];
+    const seen = new Set<string>();
+    for (const { scenario, before, after, what } of transitions) {
+      const listing = (state: string): string => sharedPath('corpus', 'vm', scenario, state, 'nft.json');
+      if (!existsSync(listing(before)) || !existsSync(listing(after))) continue;
+      const name = `${scenario} ${before} -> ${after}`;
+      const native = (state: string): NftRuleset => withoutTables(read(listing(state)), isIptablesOwnedTable);
+      const changes = assessNftablesDrift(native(before), native(after));
+      const [kinds, critical] = TRANSITIONS[name] ?? [[], false];
+      if (TRANSITIONS[name] !== undefined) seen.add(name);
+      assert.deepEqual(changes.map((change) => change.kind).sort(), [...kinds].sort(), `${name}: ${what}`);
+      assert.equal(documentFamilyDrift('nft', changes).has_critical_changes, critical, `${name}: ${what}`);
+    }
+    assert.deepEqual([...seen].sort(), Object.keys(TRANSITIONS).sort());
+  },
+);
 
 test('Bans of fail2ban are folded as its churn', () => {
   const state = (name: string): NftRuleset =>

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
-import { test } from 'node:test';
 import {
   diffRulesets,
   type Family,
@@ -10,40 +9,41 @@ import {
   printRule,
   ruleIdentity,
 } from '../../../src/core/iptables/index.ts';
-import { sharedPath, sharedSkipReason } from '../../support/environment.ts';
+import { sharedPath, sharedTest } from '../../support/environment.ts';
 import { corpusFiles, jsonLines, rulesOf } from './corpus.ts';
 
-const skip = sharedSkipReason('corpus');
+const corpusTest = sharedTest('corpus');
 
-test('every file of the corpus is read; saved rules print back token for token; 99.5 % of options are typed', {
-  skip,
-}, () => {
-  let options = 0;
-  let typed = 0;
-  let saved = 0;
-  const different: string[] = [];
-  for (const file of corpusFiles()) {
-    const { ruleset } = parseIptablesSave(file.text, { family: file.family });
-    for (const rule of rulesOf(ruleset)) {
-      const { matches, target } = rule.readFields();
-      for (const use of [...matches, ...(target === null ? [] : [target])]) {
-        for (const option of use.options) {
-          options += 1;
-          if (option.understood) typed += 1;
+corpusTest(
+  'every file of the corpus is read; saved rules print back token for token; 99.5 % of options are typed',
+  () => {
+    let options = 0;
+    let typed = 0;
+    let saved = 0;
+    const different: string[] = [];
+    for (const file of corpusFiles()) {
+      const { ruleset } = parseIptablesSave(file.text, { family: file.family });
+      for (const rule of rulesOf(ruleset)) {
+        const { matches, target } = rule.readFields();
+        for (const use of [...matches, ...(target === null ? [] : [target])]) {
+          for (const option of use.options) {
+            options += 1;
+            if (option.understood) typed += 1;
+          }
         }
+        if (!file.saved) continue;
+        saved += 1;
+        // nfacct's name is saved behind two blanks: the same tokens, one blank here.
+        const printed = printRule(new IptablesRule(rule.family, rule.table, rule.chain, rule.text));
+        if (printed !== rule.text.replace('--nfacct-name  ', '--nfacct-name '))
+          different.push(`${rule.text}\n${printed}`);
       }
-      if (!file.saved) continue;
-      saved += 1;
-      // nfacct's name is saved behind two blanks: the same tokens, one blank here.
-      const printed = printRule(new IptablesRule(rule.family, rule.table, rule.chain, rule.text));
-      if (printed !== rule.text.replace('--nfacct-name  ', '--nfacct-name '))
-        different.push(`${rule.text}\n${printed}`);
     }
-  }
-  assert.deepEqual(different, []);
-  assert.ok(saved > 100_000, `${saved} saved rules`);
-  assert.ok(typed / options >= 0.995, `${typed} of ${options} options typed`);
-});
+    assert.deepEqual(different, []);
+    assert.ok(saved > 100_000, `${saved} saved rules`);
+    assert.ok(typed / options >= 0.995, `${typed} of ${options} options typed`);
+  },
+);
 
 interface KernelRow {
   readonly table: string;
@@ -55,7 +55,7 @@ interface KernelRow {
   readonly rc: number;
 }
 
-test("a rule of iptables' own tests and its saved form are one identity, fully typed", { skip }, () => {
+corpusTest("a rule of iptables' own tests and its saved form are one identity, fully typed", () => {
   const directory = sharedPath('corpus', 'iptables-t-kernel');
   const different: string[] = [];
   let compared = 0;
@@ -85,7 +85,7 @@ test("a rule of iptables' own tests and its saved form are one identity, fully t
   assert.deepEqual(lost, []);
 });
 
-test('every change of one token between two rules is a difference', { skip }, () => {
+corpusTest('every change of one token between two rules is a difference', () => {
   const rows = jsonLines<{ family: Family; table: string; change: string; before: string; after: string }>(
     sharedPath('corpus', 'pairs', 'mutants.jsonl'),
   );
@@ -98,7 +98,7 @@ test('every change of one token between two rules is a difference', { skip }, ()
   assert.deepEqual(unseen, []);
 });
 
-test('no string in a rule is read as a target, and every string comes back whole', { skip }, () => {
+corpusTest('no string in a rule is read as a target, and every string comes back whole', () => {
   const rows = jsonLines<{ chain: string; argv: string[]; saved: string; true_target: string | null }>(
     sharedPath('corpus', 'adversarial.jsonl'),
   );

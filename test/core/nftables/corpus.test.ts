@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
 import type { Json } from '../../../src/core/json.ts';
 import {
   applyDiff,
@@ -20,9 +19,9 @@ import {
   typeExpression,
   typeStatement,
 } from '../../../src/core/nftables/index.ts';
-import { sharedPath, sharedSkipReason } from '../../support/environment.ts';
+import { sharedPath, sharedTest } from '../../support/environment.ts';
 
-const skip = sharedSkipReason('corpus', 'nft-json');
+const corpusTest = sharedTest('corpus', 'nft-json');
 
 function filesBelow(folder: string): string[] {
   return readdirSync(folder)
@@ -45,7 +44,7 @@ function* rulesOf(ruleset: NftRuleset): Generator<NftRule> {
   for (const table of ruleset.tables.values()) for (const chain of table.chains.values()) yield* chain.rules;
 }
 
-test('Every listing of the corpus parses, prints and equals itself', { skip }, (t) => {
+corpusTest('Every listing of the corpus parses, prints and equals itself', (t) => {
   const files = listings();
   assert.ok(files.length > 1300);
   for (const path of files) {
@@ -66,7 +65,7 @@ test('Every listing of the corpus parses, prints and equals itself', { skip }, (
   t.diagnostic(`${files.length} listings`);
 });
 
-test('Statements and elements print back to equal JSON, and 99 % of expressions are typed', { skip }, (t) => {
+corpusTest('Statements and elements print back to equal JSON, and 99 % of expressions are typed', (t) => {
   const count = { statements: 0, expressions: 0, opaque: 0, xt: 0, elements: 0 };
   const walk = (expression: NftExpression | undefined): void => {
     if (expression === undefined) return;
@@ -123,7 +122,7 @@ test('Statements and elements print back to equal JSON, and 99 % of expressions 
 const OTHER_STATE =
   /py-(any-(ct|last|meta|tcpopt)|inet-(geneve|meta)|ip6-(ct|icmpv6|meta|redirect|sets))\.t|0269-egberts/;
 
-test('One kernel state listed by nft 1.0.6 and by 1.1.3 shows no drift, in either direction', { skip }, (t) => {
+corpusTest('One kernel state listed by nft 1.0.6 and by 1.1.3 shows no drift, in either direction', (t) => {
   const pairs = listings().flatMap((path): [string, string][] => {
     const newer = path.endsWith('/nft.json')
       ? path.replace('nft.json', 'nft-1.1.3.json')
@@ -145,7 +144,7 @@ test('One kernel state listed by nft 1.0.6 and by 1.1.3 shows no drift, in eithe
   t.diagnostic(`${pairs.length} pairs, ${differing} with other JSON in their rules`);
 });
 
-test('Handles, counters and the order of tables are no drift', { skip }, () => {
+corpusTest('Handles, counters and the order of tables are no drift', () => {
   const changed = (value: Json): Json => {
     if (Array.isArray(value)) return (value as Json[]).map(changed);
     if (value === null || typeof value !== 'object') return value;
@@ -169,7 +168,7 @@ test('Handles, counters and the order of tables are no drift', { skip }, () => {
   }
 });
 
-test('Between any two states of a real tool, the diff leads from one to the other', { skip }, () => {
+corpusTest('Between any two states of a real tool, the diff leads from one to the other', () => {
   const folder = sharedPath('corpus', 'vm');
   for (const scenario of readdirSync(folder)) {
     const states = readdirSync(join(folder, scenario))
@@ -188,7 +187,7 @@ test('Between any two states of a real tool, the diff leads from one to the othe
   }
 });
 
-test('A rule prints as nft prints it', { skip }, (t) => {
+corpusTest('A rule prints as nft prints it', (t) => {
   let rules = 0;
   const different: string[] = [];
   for (const path of filesBelow(sharedPath('corpus', 'vm')).filter((name) => name.endsWith('/nft-a.txt'))) {
@@ -216,7 +215,7 @@ test('A rule prints as nft prints it', { skip }, (t) => {
   assert.deepEqual(different, []);
 });
 
-test('Tables that iptables-nft wrote are told from native ones', { skip }, (t) => {
+corpusTest('Tables that iptables-nft wrote are told from native ones', (t) => {
   const count = { owned: 0, native: 0 };
   const wrong: string[] = [];
   for (const path of listings()) {

@@ -14,7 +14,7 @@ import {
   printNftJson,
   printNftText,
 } from '../../../src/core/nftables/index.ts';
-import { fixturePath, kernelSkipReason, sharedPath, sharedSkipReason } from '../../support/environment.ts';
+import { fixturePath, kernelSkipReason, sharedPath, sharedTest } from '../../support/environment.ts';
 
 const skip = kernelSkipReason(['ip', 'nft']);
 const BETWEEN = '=====';
@@ -108,9 +108,7 @@ function filesBelow(folder: string): string[] {
   });
 }
 
-test('Listings of nft 1.0.6 load after printing, and list back equal', {
-  skip: skip || sharedSkipReason('corpus', 'nft-json'),
-}, (t) => {
+sharedTest('corpus', 'nft-json')('Listings of nft 1.0.6 load after printing, and list back equal', { skip }, (t) => {
   const version = execFileSync('nft', ['--version'], { encoding: 'utf8' });
   const files = [...filesBelow(sharedPath('corpus', 'nft-json')), ...filesBelow(sharedPath('corpus', 'vm'))].filter(
     (path) => /\.106\.json$|\/nft\.json$/.test(path) && existsSync(path),

@@ -9,7 +9,7 @@ import {
   type OrchestratorAnswer,
 } from '../../../local/host/durable-protocol.ts';
 import { type Decision, replay } from '../../../local/host/replay.ts';
-import { sharedPath, sharedSkipReason } from '../../support/environment.ts';
+import { sharedPath, sharedTest } from '../../support/environment.ts';
 
 const t0 = Date.parse('2026-01-01T00:00:00.000Z');
 const iso = (ms: number): string => new Date(t0 + ms).toISOString();
@@ -310,7 +310,7 @@ interface Episode {
   returned?: OrchestratorAnswer;
 }
 
-test('recorded episodes of another host lead to the same decisions', { skip: sharedSkipReason('facts') }, () => {
+sharedTest('facts')('recorded episodes of another host lead to the same decisions', () => {
   const file = sharedPath('facts', 'local-host-examples', 'episodes.json');
   const episodes = JSON.parse(readFileSync(file, 'utf8')) as Episode[];
   let compared = 0;
