@@ -14,7 +14,8 @@ const ALLOWED: Readonly<Record<string, RegExp>> = {
   'src/ssh': /^(src\/ssh|src\/core|node:.+)$/,
   'src/directory': /^(src\/directory|src\/core|node:.+)$/,
   'src/agent': /^(src\/agent|src\/core|zod)$/,
-  'src/cli': /^(src\/cli|src\/core|src\/agent|@modelcontextprotocol\/sdk\/.+|src\/azure|src\/ssh|src\/directory|src\/activities|commander|node:.+)$/,
+  'src/cli':
+    /^(src\/cli|src\/core|src\/agent|@modelcontextprotocol\/sdk\/.+|src\/azure|src\/ssh|src\/directory|src\/activities|commander|node:.+)$/,
   'src/functions': /^(src\/(api|orchestrators|activities|azure|core)|@azure\/functions|durable-functions)$/,
 };
 

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type Fleet, startFleet } from '../../../local/fleet/fleet.ts';
 import { fleetChanges } from '../../../local/fleet/fleet-changes.ts';
-import { fleetFiles } from '../../../local/repository-root.ts';
 import { runTool } from '../../../local/fleet/run-tool.ts';
+import { fleetFiles } from '../../../local/repository-root.ts';
 import { kernelSkipReason } from '../../support/environment.ts';
 import { type PayloadSection, probeSections, settledText } from './probe-payload.ts';
 
