@@ -23,8 +23,12 @@ const LISTS = ['policy_changes', 'chains_added', 'chains_removed'] as const;
 
 export function comparedAnswer({ drift, artifact, warnings }: ComparedResult, detail: Detail): JsonObject {
   const { has_critical_changes: critical, drift_detected: drifted, coverage } = drift;
-  const families: Record<string, Json> = { ipv4: null, ipv6: null, nft: null };
-  for (const [family, one] of Object.entries(drift.drift_by_family)) families[family] = familyAnswer(family, one);
+  const families = new Map<string, Json>([
+    ['ipv4', null],
+    ['ipv6', null],
+    ['nft', null],
+  ]);
+  for (const [family, one] of Object.entries(drift.drift_by_family)) families.set(family, familyAnswer(family, one));
   const answer: JsonObject = {
     vm_name: drift.vm_name,
     framework: drift.framework.current,
@@ -34,7 +38,7 @@ export function comparedAnswer({ drift, artifact, warnings }: ComparedResult, de
     ),
     explanation: [...drift.explanation],
     warnings: [...warnings],
-    ...families,
+    ...Object.fromEntries(families),
   };
   const kept: JsonObject = {
     status: 'success',

@@ -44,7 +44,8 @@ export function boundAnswer(answer: JsonObject, kept: JsonObject, detail: Detail
   for (const measure of MEASURES[detail]) {
     const cutter = new Cutter(measure);
     const cut = cutter.object(answer);
-    bounded = { ...cut, ...kept, truncated: cutter.truncated };
+    // Ours first for the reader, and last so that nothing of a firewall takes their place.
+    bounded = { ...kept, ...cut, ...kept, truncated: cutter.truncated };
     if (Buffer.byteLength(JSON.stringify(bounded)) <= ANSWER_BYTES_MAX[detail]) break;
   }
   return bounded;
