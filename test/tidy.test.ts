@@ -15,7 +15,7 @@ const ALLOWED: Readonly<Record<string, RegExp>> = {
   'src/directory': /^(src\/directory|src\/core|node:.+)$/,
   'src/agent': /^(src\/agent|src\/core|zod)$/,
   'src/cli':
-    /^(src\/cli|src\/core|src\/agent|@modelcontextprotocol\/sdk\/.+|src\/azure|src\/ssh|src\/directory|src\/activities|commander|node:.+)$/,
+    /^(src\/cli|src\/core|src\/agent|@modelcontextprotocol\/sdk\/.+|src\/azure|src\/ssh|src\/directory|src\/activities|node:.+)$/,
   'src/functions': /^(src\/(api|orchestrators|activities|azure|core)|@azure\/functions|durable-functions)$/,
 };
 
