@@ -72,7 +72,7 @@ async function inspectCapture(
     slices: taken.slices,
   };
   if (request.mode === 'baseline') {
-    await approveBaseline(store, key, snapshot, sha256);
+    if (request.approve !== false) await approveBaseline(store, key, snapshot, sha256);
     return outcome;
   }
   return { ...outcome, ...(await compareWithBaseline(store, key, taken.side, request.baseline)) };

@@ -115,7 +115,8 @@ function answered(status: number, answer: JsonObject, headers: Record<string, st
 /** A new request for `startRun`, of one VM. */
 function bodyOf(request: ApiRequest, vmId: string, input: ToolInput, sessionId: string): ApiRequest {
   const body = {
-    mode: input.is_baseline === true ? 'baseline' : 'drift',
+    // An agent's baseline is one to name later, never the one that sweeps compare with: that is a person's to say.
+    ...(input.is_baseline === true ? { mode: 'baseline', approve: false } : { mode: 'drift' }),
     selector: { vm_ids: [vmId] },
     session_id: sessionId,
     ...(input.compare_session_id === undefined ? {} : { baseline: input.compare_session_id }),

@@ -28,10 +28,15 @@ export const runBodySchema = z
     selector: selectorSchema,
     session_id: sessionId.optional(),
     baseline: sessionId.optional(),
+    approve: z.boolean().optional(),
   })
   .refine(({ mode, baseline }) => mode === 'drift' || baseline === undefined, {
     path: ['baseline'],
     message: 'only a drift run compares with a baseline',
+  })
+  .refine(({ mode, approve }) => mode === 'baseline' || approve === undefined, {
+    path: ['approve'],
+    message: 'only a baseline run approves',
   });
 
 export type RunBody = z.infer<typeof runBodySchema>;

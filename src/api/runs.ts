@@ -32,7 +32,7 @@ export function startRun(request: ApiRequest, client: DurableClient, services: R
     }
     const parsed = parseBody(text);
     if ('response' in parsed) return parsed.response;
-    const { mode, selector, baseline, session_id } = parsed.body;
+    const { mode, selector, baseline, approve, session_id } = parsed.body;
     const now = services.now();
     const runId = session_id ?? sessionIdAt(now);
     const runRequest: RunRequest = {
@@ -41,6 +41,7 @@ export function startRun(request: ApiRequest, client: DurableClient, services: R
       mode,
       selector,
       baseline: baseline ?? null,
+      ...(approve === false ? { approve } : {}),
       requested_at: now.toISOString(),
       trigger: 'http',
     };

@@ -33,6 +33,8 @@ export interface RunRequest {
   readonly selector: VmSelector;
   /** Drift: the session to compare with; null means each VM's approved baseline. */
   readonly baseline: string | null;
+  /** Baseline: false records without making it the one that sweeps compare with. Approved when left out. */
+  readonly approve?: false;
   readonly requested_at: string;
   readonly trigger: 'http' | 'timer' | 'cli';
 }

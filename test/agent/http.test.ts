@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { ApiClient } from '../../local/api-client.ts';
 import { type LocalEnvironment, startEnvironment } from '../../local/environment.ts';
+import { artifactNames } from '../../src/core/artifact-names.ts';
 
 let environment: LocalEnvironment;
 let api: ApiClient;
@@ -32,6 +33,8 @@ test('baseline, a change, drift; asked again it is the same run', async () => {
   assert.deepEqual([recorded.status, recorded.body['status'], recorded.body['mode']], [200, 'success', 'baseline']);
   const stored = await api.request('GET', String(recorded.body['artifact']).replace('/api/v1/', ''));
   assert.equal(stored.headers.get('etag'), `"sha256-${recorded.body['sha256']}"`);
+  const key = String(recorded.body['artifact']).split('/')[4] ?? '';
+  assert.equal(await environment.store.read('state', artifactNames.approved(key)), null, 'an agent approves nothing');
   await environment.fleet.change('ssh-open');
   const asked = { compare_session_id: 'tool_base', session_id: 'tool_later' };
   const compared = await detect(asked);

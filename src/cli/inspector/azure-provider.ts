@@ -126,7 +126,7 @@ class Reading {
     try {
       await sleep(seconds * 1000, undefined, { signal: this.#run.signal });
     } catch {
-      throw new OperationError('ARM_TIMED_OUT', this.#name, 'interrupted while the run command went on', {
+      throw new OperationError('ARM_ABORTED', this.#name, 'interrupted while the run command went on', {
         nextStep: 'it ends by itself and changes nothing',
       });
     }

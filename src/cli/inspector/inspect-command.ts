@@ -2,6 +2,7 @@ import { printable } from '../../core/diagnostics.ts';
 import type { Severity } from '../../core/drift/severity.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Command } from '../framework/command.ts';
+import { usageError } from '../framework/errors.ts';
 import { jsonText } from '../framework/json-text.ts';
 import type { Invocation } from '../framework/options.ts';
 import type { Output } from '../framework/output.ts';
@@ -15,9 +16,9 @@ export const inspectCommand: Command = {
   name: 'firewall-inspector',
   summary:
     'Reads the firewall inside one Linux host, keeps it as a baseline, and says what changed since. It only ever reads: nothing is changed, installed or written on the host.',
-  operands: '',
+  operands: '[SUBCOMMAND]',
   operandsMin: 0,
-  operandsMax: 0,
+  operandsMax: 1,
   options: [CONFIG_OPTION, ...TARGET_OPTIONS, AUDIT_DIR_OPTION, ...SESSION_OPTIONS, ...REPORT_OPTIONS],
   notes: [
     'Without --is-baseline and --compare-baseline the firewall is read and shown, and nothing but the log of commands is stored.',
@@ -30,6 +31,11 @@ export const inspectCommand: Command = {
     'firewall-inspector --config config.env --compare-baseline fw_20261101_000000 -o markdown',
   ],
   async run(invocation, output, decide) {
+    const [operand] = invocation.operands;
+    if (operand !== undefined) {
+      const names = SUBCOMMAND_LINES.map(([name]) => name).join(', ');
+      throw usageError(`no subcommand "${printable(operand)}" here`, `they come first, before options: ${names}`);
+    }
     const settings = new Settings(invocation, process.env);
     // Before anything else: it becomes part of file names.
     const { sessionId, mode } = settings;

@@ -98,6 +98,7 @@ describe('one VM in Azure', () => {
       [['--provider', 'gcp'], /usage: --provider cannot be "gcp"/],
       [['--config', join(directory, 'none.env')], /CONFIG_FILE/],
       [['--no-such-flag'], /usage: unknown option/],
+      [['lst'], /usage: no subcommand "lst" here; .*list, show, verify/],
     ];
     for (const [args, expected] of cases) {
       const { code, stderr, stdout } = await inspector([...args, '--audit-dir', directory], { env: azure.env });
