@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { schemaFaults } from '../../../local/schema-check.ts';
 import { sha256Hex } from '../../../src/core/baseline/integrity.ts';
 import { scratch } from '../run-command.ts';
-import { type AzureOnLoopback, inspector, startAzure } from './inspector-process.ts';
+import { type AzureOnLoopback, inspector, inspectorPath, startAzure } from './inspector-process.ts';
 
 const read = (path: string) => JSON.parse(readFileSync(path, 'utf8'));
 
@@ -190,6 +191,36 @@ describe('one VM in Azure', () => {
     assert.ok(JSON.parse(stdout).slices > 1, stdout);
     assert.match(stderr, /again in 1 s/);
     assert.match(stderr, /slice 2 of \d/);
+  });
+
+  test('an interrupted run ends at once, says so, and stores nothing', async (context) => {
+    const own = scratch(context);
+    azure.arm.control.failNext('batch-empty', { kind: 'neverFinishes' });
+    const args = [
+      inspectorPath,
+      ...azure.vm('batch-empty'),
+      '--audit-dir',
+      own,
+      '--is-baseline',
+      '--session-id',
+      'cut',
+    ];
+    const child = spawn(process.execPath, args, { env: { ...process.env, ...azure.env } });
+    let stderr = '';
+    const code = await new Promise((resolve) => {
+      child.stderr.on('data', (chunk: Buffer) => {
+        if (!stderr.includes('slice 1') && chunk.includes('slice 1')) child.kill('SIGINT');
+        stderr += chunk.toString('utf8');
+      });
+      child.on('close', resolve);
+    });
+    azure.arm.control.finishAll();
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /ARM_ABORTED: batch-empty: interrupted/);
+    assert.deepEqual(
+      readdirSync(own).filter((name) => !name.endsWith('.log')),
+      [],
+    );
   });
 
   test('list and show tell what is there; doctor says the next command', async () => {
