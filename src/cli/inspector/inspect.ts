@@ -58,9 +58,10 @@ export interface Inspection {
  */
 export async function inspect(request: InspectionRequest, world: InspectionWorld): Promise<Inspection> {
   const directory = new AuditDirectory(request.auditDir);
+  let verified: string | null = null;
   if (request.mode.kind === 'compare') {
     if (request.mode.baseline === request.sessionId) throw usageError('a session cannot be compared with itself');
-    await directory.readVerified(request.mode.baseline);
+    verified = (await directory.readVerified(request.mode.baseline)).sha256;
   }
   const provider = await makeProvider(request.target, world.env);
   const sessionId = claimSession(request.sessionId, directory, world.now);
@@ -83,8 +84,8 @@ export async function inspect(request: InspectionRequest, world: InspectionWorld
   const snapshot = directory.pathOf(artifactNames.snapshot(HOST, sessionId));
   if (request.mode.kind === 'baseline') return { ...found, artifacts: { snapshot, drift: null, log } };
 
-  // Verified once more: it may have been changed while the host was asked.
-  const read = await readBaseline(directory.store, HOST, request.mode.baseline, null, side.firewall);
+  // Verified once more: it may have been replaced, companion and all, while the host was asked.
+  const read = await readBaseline(directory.store, HOST, request.mode.baseline, verified, side.firewall);
   if (read === null) throw baselineNotFound(request.mode.baseline, directory);
   const baseline = { ...read, firewall: viewFamily(read.firewall, request.family) };
   const drift = buildDriftDocument(baseline, side);
