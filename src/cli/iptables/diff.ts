@@ -11,11 +11,12 @@ import { usageError } from '../framework/errors.ts';
 import { LazyList } from '../framework/json-text.ts';
 import type { Invocation } from '../framework/options.ts';
 import { InputReader } from '../framework/read-input.ts';
+import { countRules } from '../framework/rulesets.ts';
 import { counterChanges, counterDocument, counterSections } from './counters.ts';
 import { ALLOW_EMPTY_OPTION, FAMILY_OPTION, familyOf } from './family-option.ts';
 import { type IptablesInput, readIptables } from './input.ts';
 import { readIpsets, usesIpsets } from './ipset-input.ts';
-import { countRules, iptablesRuleSource } from './rule-source.ts';
+import { iptablesRuleSource } from './rule-source.ts';
 
 export const iptablesDiff: Command = {
   name: 'iptables-diff',

@@ -1,14 +1,11 @@
 import {
-  type IptablesChain,
   type IptablesRule,
   type IptablesRuleset,
   iptablesDocument,
   printIptablesSave,
   ruleDocument,
 } from '../../core/iptables/index.ts';
-import type { JsonObject } from '../../core/json.ts';
 import type { Command } from '../framework/command.ts';
-import { type LazyJson, LazyList } from '../framework/json-text.ts';
 import {
   checkExclusive,
   INDENT_OPTION,
@@ -17,6 +14,7 @@ import {
   readParserInput,
   share,
 } from '../framework/parser-command.ts';
+import { lazyDocument } from '../framework/rulesets.ts';
 import { ALLOW_EMPTY_OPTION, FAMILY_OPTION, familyOf } from './family-option.ts';
 import { readIptables } from './input.ts';
 
@@ -51,42 +49,16 @@ export const iptablesParser: Command = {
     });
     const { ruleset, diagnostics, gaps, notes } = parsed;
     const print = (): string => printIptablesSave(ruleset, { counters: hasCounters(ruleset) });
-    const parts = { diagnostics, gaps, notes, document: () => lazyDocument(ruleset), prints: { print } };
+    const parts = {
+      diagnostics,
+      gaps,
+      notes,
+      document: () => lazyDocument(ruleset, iptablesDocument, ruleDocument),
+      prints: { print },
+    };
     await printParsed({ ...parts, stats: () => statistics(ruleset) }, invocation, output, decide);
   },
 };
-
-/** The document, its rules made one by one while they are written. */
-function lazyDocument(ruleset: IptablesRuleset): { readonly [key: string]: LazyJson } {
-  const tables = new Map(
-    [...ruleset.tables].map(([name, table]) => [
-      name,
-      { ...table, chains: new Map([...table.chains].map(([chain, body]) => [chain, { ...body, rules: [] }])) },
-    ]),
-  );
-  const empty = iptablesDocument({ ...ruleset, tables });
-  const withRules = Object.entries(empty['tables'] as Record<string, JsonObject>).map(
-    ([name, table]): [string, LazyJson] => [
-      name,
-      {
-        ...table,
-        chains: Object.fromEntries(
-          Object.entries(table['chains'] as Record<string, JsonObject>).map(([chain, body]): [string, LazyJson] => [
-            chain,
-            { ...body, rules: lazyRules(ruleset.tables.get(name)?.chains.get(chain)) },
-          ]),
-        ),
-      },
-    ],
-  );
-  return { ...empty, tables: Object.fromEntries(withRules) };
-}
-
-function lazyRules(chain: IptablesChain | undefined): LazyList {
-  return new LazyList(function* () {
-    for (const [index, rule] of (chain?.rules ?? []).entries()) yield ruleDocument(rule, index + 1);
-  });
-}
 
 function hasCounters(ruleset: IptablesRuleset): boolean {
   for (const rule of everyRule(ruleset)) if (rule.packets !== null) return true;

@@ -4,8 +4,9 @@ import { isIptablesOwnedTable, withoutTables } from '../../core/nftables/index.t
 import type { Command } from '../framework/command.ts';
 import { checkOneStdin, DIFF_OPTIONS, reportComparison } from '../framework/diff-command.ts';
 import { InputReader } from '../framework/read-input.ts';
+import { countRules } from '../framework/rulesets.ts';
 import { type NftInput, readNft } from './input.ts';
-import { countRules, nftRuleSource } from './rule-source.ts';
+import { nftRuleSource } from './rule-source.ts';
 
 export const nftablesDiff: Command = {
   name: 'nftables-diff',

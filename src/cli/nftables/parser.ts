@@ -1,6 +1,4 @@
-import type { JsonObject } from '../../core/json.ts';
 import {
-  type NftChain,
   type NftRule,
   type NftRuleset,
   nftDocument,
@@ -10,7 +8,6 @@ import {
   typeStatement,
 } from '../../core/nftables/index.ts';
 import type { Command } from '../framework/command.ts';
-import { type LazyJson, LazyList } from '../framework/json-text.ts';
 import {
   checkExclusive,
   INDENT_OPTION,
@@ -19,6 +16,7 @@ import {
   readParserInput,
   share,
 } from '../framework/parser-command.ts';
+import { lazyDocument } from '../framework/rulesets.ts';
 import { readNft } from './input.ts';
 
 export const nftablesParser: Command = {
@@ -47,42 +45,16 @@ export const nftablesParser: Command = {
     checkExclusive(invocation, ['print', 'text', 'stats']);
     const { ruleset, diagnostics, gaps, notes } = readNft(await readParserInput(invocation, output));
     const prints = { print: () => printNftJson(ruleset), text: () => printNftText(ruleset) };
-    const parts = { diagnostics, gaps, notes, document: () => lazyDocument(ruleset), prints };
+    const parts = {
+      diagnostics,
+      gaps,
+      notes,
+      document: () => lazyDocument(ruleset, nftDocument, ruleDocument),
+      prints,
+    };
     await printParsed({ ...parts, stats: () => statistics(ruleset) }, invocation, output, decide);
   },
 };
-
-/** The document, its rules made one by one while they are written. */
-function lazyDocument(ruleset: NftRuleset): { readonly [key: string]: LazyJson } {
-  const tables = new Map(
-    [...ruleset.tables].map(([key, table]) => [
-      key,
-      { ...table, chains: new Map([...table.chains].map(([chain, body]) => [chain, { ...body, rules: [] }])) },
-    ]),
-  );
-  const empty = nftDocument({ ...ruleset, tables });
-  const withRules = Object.entries(empty['tables'] as Record<string, JsonObject>).map(
-    ([key, table]): [string, LazyJson] => [
-      key,
-      {
-        ...table,
-        chains: Object.fromEntries(
-          Object.entries(table['chains'] as Record<string, JsonObject>).map(([chain, body]): [string, LazyJson] => [
-            chain,
-            { ...body, rules: lazyRules(ruleset.tables.get(key)?.chains.get(chain)) },
-          ]),
-        ),
-      },
-    ],
-  );
-  return { ...empty, tables: Object.fromEntries(withRules) };
-}
-
-function lazyRules(chain: NftChain | undefined): LazyList {
-  return new LazyList(function* () {
-    for (const [index, rule] of (chain?.rules ?? []).entries()) yield ruleDocument(rule, index + 1);
-  });
-}
 
 function statistics(ruleset: NftRuleset): [string, string][] {
   const tables = [...ruleset.tables.values()];
