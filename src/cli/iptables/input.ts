@@ -154,7 +154,7 @@ function rebuildChain(body: JsonObject, place: ChainPlace, path: string, reader:
       throw reader.fault(`${rulePath}.raw_rule`, 'is not one line of iptables-save');
     const packets = readCounter(packet_count, `${rulePath}.packet_count`, reader);
     const bytes = readCounter(byte_count, `${rulePath}.byte_count`, reader);
-    return new IptablesRule(place.family, place.table, place.chain, text, packets, bytes);
+    return IptablesRule.fromText(place, text, packets, bytes);
   });
   return {
     name: place.chain,

@@ -36,45 +36,78 @@ export interface IptablesChain {
   readonly rules: readonly IptablesRule[];
 }
 
-/**
- * One rule, as its line of text and its counters. What the line means is read from the text when it is asked for, so
- * that a hundred thousand rules cost little more than the text itself.
- */
-export class IptablesRule {
+/** Where a chain's rules stand and the text they were read from: one for all of them. */
+export interface RuleOrigin {
   readonly family: Family;
   readonly table: string;
   readonly chain: string;
-  /** The line as it was read, from `-A` on, without counters and line end. */
-  readonly text: string;
+  readonly source: string;
+}
+
+/**
+ * One rule, as its place in a text and its counters. What the line means is read from the text when it is asked for, so
+ * that a hundred thousand rules cost little more than the text itself.
+ */
+export class IptablesRule {
+  readonly #origin: RuleOrigin;
+  readonly #start: number;
+  readonly #end: number;
   /** null where the text has no counters. */
   readonly packets: Counter | null;
   readonly bytes: Counter | null;
   #fields: RuleFields | undefined;
 
+  /** @param start,end  of the rule in `origin.source`, from `-A` on, without counters and line end */
   constructor(
-    family: Family,
-    table: string,
-    chain: string,
-    text: string,
+    origin: RuleOrigin,
+    start: number,
+    end: number,
     packets: Counter | null = null,
     bytes: Counter | null = null,
   ) {
-    this.family = family;
-    this.table = table;
-    this.chain = chain;
-    this.text = text;
+    this.#origin = origin;
+    this.#start = start;
+    this.#end = end;
     this.packets = packets;
     this.bytes = bytes;
   }
 
-  /** The same, read anew and not kept: for a pass over a whole ruleset. */
+  /** A rule that is a text of its own. */
+  static fromText(
+    place: Omit<RuleOrigin, 'source'>,
+    text: string,
+    packets: Counter | null = null,
+    bytes: Counter | null = null,
+  ): IptablesRule {
+    const { family, table, chain } = place;
+    return new IptablesRule({ family, table, chain, source: text }, 0, text.length, packets, bytes);
+  }
+
+  get family(): Family {
+    return this.#origin.family;
+  }
+
+  get table(): string {
+    return this.#origin.table;
+  }
+
+  get chain(): string {
+    return this.#origin.chain;
+  }
+
+  /** The line as it was read, from `-A` on, without counters and line end. */
+  get text(): string {
+    return this.#origin.source.slice(this.#start, this.#end);
+  }
+
+  /** The rule's protocol, addresses, interfaces, matches and target; not kept: for a pass over a whole ruleset. */
   readFields(): RuleFields {
     return readRule(this.text, this.family);
   }
 
-  /** The rule's protocol, addresses, interfaces, matches and target; read on first use, then kept. */
+  /** The same, read on first use, then kept. */
   get fields(): RuleFields {
-    this.#fields ??= readRule(this.text, this.family);
+    this.#fields ??= this.readFields();
     return this.#fields;
   }
 }

@@ -7,6 +7,7 @@ import {
   IptablesRule,
   type IptablesRuleset,
   type IptablesTable,
+  type RuleOrigin,
   type UnparsedLine,
 } from './model.ts';
 import { printFields } from './print.ts';
@@ -37,6 +38,7 @@ const NUMBERED_INSERTS_MAX = 10_000;
 
 interface ChainBuilding {
   readonly name: string;
+  readonly origin: RuleOrigin;
   policy: string | null;
   packets: Counter | null;
   bytes: Counter | null;
@@ -227,6 +229,7 @@ class DocumentReader {
   #addChain(table: TableBuilding, name: string, policy: string | null): ChainBuilding {
     const chain: ChainBuilding = {
       name,
+      origin: { family: this.#family, table: table.name, chain: name, source: this.#text },
       policy,
       packets: null,
       bytes: null,
@@ -373,8 +376,7 @@ class DocumentReader {
       this.#report('IPT_UNDECLARED_CHAIN', 'info', column, chainName, 'no declaration of this chain comes before');
     }
     if (insertAt === null && this.#shapes.fits(tokens, (name) => table.chains.has(name))) {
-      const text = this.#text.slice(at, end);
-      chain.rules.push(new IptablesRule(this.#family, table.name, chain.name, text, packets, bytes));
+      chain.rules.push(new IptablesRule(chain.origin, at, end, packets, bytes));
       return;
     }
     const fields = this.#reader;
@@ -387,17 +389,17 @@ class DocumentReader {
     this.#noteTarget(fields, table, at, end);
     const rulePackets = fields.counters === null ? packets : readCounter(fields.counters[0]);
     const ruleBytes = fields.counters === null ? bytes : readCounter(fields.counters[1]);
-    const text = this.#text.slice(at, end);
     if (fields.source?.includes(',') !== true && fields.destination?.includes(',') !== true) {
       if (this.#oddities === 0 && fields.counters === null && fields.onlyFamily === null) {
         this.#shapes.add(fields.shape());
       }
-      const rule = new IptablesRule(this.#family, table.name, chain.name, text, rulePackets, ruleBytes);
+      const rule = new IptablesRule(chain.origin, at, end, rulePackets, ruleBytes);
       this.#place(chain, rule, insertAt, at, end);
       return;
     }
+    const text = this.#text.slice(at, end);
     for (const line of expandAddresses(readRule(text, this.#family), chain.name)) {
-      const rule = new IptablesRule(this.#family, table.name, chain.name, line, rulePackets, ruleBytes);
+      const rule = IptablesRule.fromText(chain.origin, line, rulePackets, ruleBytes);
       this.#place(chain, rule, insertAt, at, end);
     }
   }

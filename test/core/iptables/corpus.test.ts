@@ -34,7 +34,7 @@ corpusTest(
         if (!file.saved) continue;
         saved += 1;
         // nfacct's name is saved behind two blanks: the same tokens, one blank here.
-        const printed = printRule(new IptablesRule(rule.family, rule.table, rule.chain, rule.text));
+        const printed = printRule(IptablesRule.fromText(rule, rule.text));
         if (printed !== rule.text.replace('--nfacct-name  ', '--nfacct-name '))
           different.push(`${rule.text}\n${printed}`);
       }
@@ -63,8 +63,8 @@ corpusTest("a rule of iptables' own tests and its saved form are one identity, f
     for (const row of jsonLines<KernelRow>(`${directory}/${name}`)) {
       if (row.rc !== 0 || row.saved === undefined || row.saved === '') continue;
       const family: Family = row.family === '4' ? 'ipv4' : 'ipv6';
-      const given = new IptablesRule(family, row.table, row.chain, `-A ${row.chain} ${row.rule}`);
-      const saved = new IptablesRule(family, row.table, row.chain, row.saved);
+      const given = IptablesRule.fromText({ ...row, family }, `-A ${row.chain} ${row.rule}`);
+      const saved = IptablesRule.fromText({ ...row, family }, row.saved);
       compared += 1;
       if (ruleIdentity(given) !== ruleIdentity(saved)) different.push(`${row.backend}: ${row.rule} | ${row.saved}`);
       for (const { fields, text } of [given, saved]) {
@@ -104,7 +104,7 @@ corpusTest('no string in a rule is read as a target, and every string comes back
   );
   assert.ok(rows.length > 50);
   for (const { chain, argv, saved, true_target: target } of rows) {
-    const rule = new IptablesRule('ipv4', 'filter', chain, saved);
+    const rule = IptablesRule.fromText({ family: 'ipv4', table: 'filter', chain }, saved);
     assert.equal(rule.fields.target?.name ?? null, target, saved);
     assert.equal(printRule(rule), saved);
     const values = [...rule.fields.matches, ...(rule.fields.target === null ? [] : [rule.fields.target])].flatMap(

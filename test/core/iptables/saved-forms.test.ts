@@ -32,10 +32,10 @@ function savedForms(): SavedForm[] {
 
 test('a rule is printed as the kernel gives it back, whatever way it was written', () => {
   for (const { family, table, chain, given, saved } of savedForms()) {
-    const rule = new IptablesRule(family, table, chain, `-A ${chain} ${given}`);
+    const rule = IptablesRule.fromText({ family, table, chain }, `-A ${chain} ${given}`);
     assert.equal(printRule(rule), saved[0], `${family} ${given}`);
     for (const text of saved) {
-      const back = new IptablesRule(family, table, chain, text);
+      const back = IptablesRule.fromText({ family, table, chain }, text);
       assert.equal(printRule(back), text);
       assert.equal(ruleIdentity(back), ruleIdentity(rule), text);
     }
@@ -45,7 +45,7 @@ test('a rule is printed as the kernel gives it back, whatever way it was written
 test('nearly every extension and option of the tables was tried on the kernel', () => {
   const tried = new Set<string>();
   for (const { family, table, chain, given } of savedForms()) {
-    const { matches, target } = new IptablesRule(family, table, chain, `-A ${chain} ${given}`).fields;
+    const { matches, target } = IptablesRule.fromText({ family, table, chain }, `-A ${chain} ${given}`).fields;
     for (const use of [...matches, ...(target === null ? [] : [target])]) {
       tried.add(use.name);
       for (const option of use.options) tried.add(`${use.name} ${option.name}`);
