@@ -113,6 +113,9 @@ export function benchIptables(write: (line: string) => void): void {
         );
       }
     }
+    const empty = bestProcess(execPath, ['-p', 'process.resourceUsage().maxRSS']);
+    if (empty !== null)
+      write(`\nOf each peak, a process that does nothing has ${(Number(empty.output) / 1024).toFixed(1)} MiB.`);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
