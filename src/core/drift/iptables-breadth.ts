@@ -41,10 +41,36 @@ export function isBlanket(fields: RuleFields): boolean {
   return fields.matches.every(letsNearlyAllThrough);
 }
 
+/** A network of this many bits or fewer is as good as any: 2000::/3 is every public address of IPv6. */
+const WIDE_PREFIX_MAX = 3;
+
 function isNarrow(network: string | null, negated: boolean): boolean {
   if (network === null) return false;
-  const prefix = Number(/\/([0-9]+)$/.exec(network)?.[1] ?? Number.NaN);
-  return negated ? prefix <= 1 : !(prefix <= 1);
+  const bits = maskBits(network);
+  return negated ? bits === 0 : bits > WIDE_PREFIX_MAX;
+}
+
+/** How many bits of an address a network fixes; a mask with holes counts those that it has. */
+function maskBits(network: string): number {
+  const mask = network.slice(network.lastIndexOf('/') + 1);
+  if (/^[0-9]+$/.test(mask)) return Number(mask);
+  if (!mask.includes('.')) return Number.POSITIVE_INFINITY;
+  return mask.split('.').reduce((count, octet) => count + Number(octet).toString(2).replaceAll('0', '').length, 0);
+}
+
+/** `first-last` of an eighth of all addresses or more. */
+function isWideRange(range: string): boolean {
+  const [first = '', last = ''] = range.split('-');
+  if (range.includes(':')) return (leadingGroup(last) - leadingGroup(first)) / 0x10000 >= 0.12;
+  return (ipv4Number(last) - ipv4Number(first)) / 2 ** 32 >= 0.12;
+}
+
+function leadingGroup(address: string): number {
+  return Number.parseInt(address.split(':')[0] || '0', 16);
+}
+
+function ipv4Number(address: string): number {
+  return address.split('.').reduce((value, octet) => value * 256 + Number(octet), 0);
 }
 
 function isInner(name: string | null, negated: boolean): boolean {
@@ -80,6 +106,16 @@ export function isReturnTraffic(fields: RuleFields): boolean {
   );
 }
 
+/** As `isReturnTraffic`, and of new connections not even those that NAT sends here. */
+export function isOnlyReturnTraffic(fields: RuleFields): boolean {
+  return (
+    isReturnTraffic(fields) &&
+    fields.matches.some(({ options }) =>
+      options.some(({ negated, values }) => !negated && /^(RELATED|ESTABLISHED|,)+$/.test(values[0] ?? '')),
+    )
+  );
+}
+
 export function isLoopback(fields: RuleFields): boolean {
   const named = (name: string | null, negated: boolean): boolean => name === 'lo' && !negated;
   return named(fields.inInterface, fields.inInterfaceNegated) || named(fields.outInterface, fields.outInterfaceNegated);
@@ -92,7 +128,10 @@ export function fromAnywhere(fields: RuleFields): boolean {
   return !fields.matches.some(
     ({ name, options }) =>
       name === 'mac' ||
-      (name === 'iprange' && options.some((option) => option.name === '--src-range' && !option.negated)) ||
+      (name === 'iprange' &&
+        options.some(({ name: range, negated, values }) => {
+          return range === '--src-range' && !negated && !isWideRange(values[0] ?? '');
+        })) ||
       (name === 'set' && options.some((option) => option.name === '--match-set' && !option.negated)),
   );
 }
@@ -116,7 +155,7 @@ export function sensitiveService(fields: RuleFields): string | null {
   return service === null ? null : `${service.name} (${fields.protocol ?? 'any'}/${service.port})`;
 }
 
-const WIRESERVER = '168.63.129.16';
+export const WIRESERVER = '168.63.129.16';
 const WIRESERVER_PORTS = [80, 32526];
 
 /** Whether the rule can match what the VM's agent sends to the Azure WireServer, without which no command reaches it. */
@@ -124,10 +163,10 @@ export function touchesWireServer(fields: RuleFields): boolean {
   if (fields.protocol !== null && (fields.protocol === 'tcp') === fields.protocolNegated) return false;
   if (fields.outInterface === 'lo' && !fields.outInterfaceNegated) return false;
   if (fields.destination !== null) {
-    const inside = ipv4Contains(fields.destination, WIRESERVER);
+    const inside = addressWithin(fields.destination, WIRESERVER, 0);
     if (inside === fields.destinationNegated) return false;
   }
-  if (isReturnTraffic(fields)) return false;
+  if (isOnlyReturnTraffic(fields)) return false;
   const spans = destinationPorts(fields);
   if (spans !== null && !spans.some(({ low, high }) => WIRESERVER_PORTS.some((port) => low <= port && port <= high))) {
     return false;
@@ -137,10 +176,10 @@ export function touchesWireServer(fields: RuleFields): boolean {
   return fields.destination !== null || !fields.matches.some(({ name }) => narrowing.includes(name));
 }
 
-function ipv4Contains(network: string, address: string): boolean {
+/** Whether an IPv4 network of at least `prefixMin` bits holds the address. */
+export function addressWithin(network: string, address: string, prefixMin: number): boolean {
   const [base = '', length = '32'] = network.split('/');
-  if (base.includes(':') || length.includes('.')) return false;
-  const number = (text: string): number => text.split('.').reduce((value, octet) => value * 256 + Number(octet), 0);
+  if (base.includes(':') || address.includes(':') || length.includes('.') || Number(length) < prefixMin) return false;
   const size = 2 ** (32 - Number(length));
-  return Math.floor(number(base) / size) === Math.floor(number(address) / size);
+  return Math.floor(ipv4Number(base) / size) === Math.floor(ipv4Number(address) / size);
 }

@@ -11,7 +11,7 @@ import {
 } from '../iptables/index.ts';
 import type { JsonObject } from '../json.ts';
 import type { AssessedChange } from './family-drift.ts';
-import { RulesetContext } from './iptables-context.ts';
+import { RulesetContext, type TableContext } from './iptables-context.ts';
 import {
   covers,
   judgeAdded,
@@ -23,7 +23,7 @@ import {
   worse,
 } from './iptables-judge.ts';
 import { MoveJudge } from './iptables-moves.ts';
-import { isOwnersHabit, ruleOwner } from './iptables-owners.ts';
+import { isChurn, isHabitIn, ruleOwner } from './iptables-owners.ts';
 import { chainOwner, type Owner } from './owners.ts';
 import { iptablesReferenceFields } from './reference-fields.ts';
 import type { Assessment } from './severity.ts';
@@ -124,7 +124,8 @@ class DriftAssessor {
       });
       return;
     }
-    const owner = soleOwner(chains);
+    const side = (kind === 'tables_added' ? this.#after : this.#before).table(table.name);
+    const owner = soleOwner(chains, side);
     let worst: Assessment = { severity: 'low', reason: `table ${table.name} ${verb}` };
     for (const chain of chains) {
       const assessment = this.#chainAsWhole(kind === 'tables_added', table.name, chain);
@@ -154,7 +155,8 @@ class DriftAssessor {
       this.#push(kind, table, chain.name, chain.name, assessment, detail, owner, { informational: true });
       return;
     }
-    const ephemeral = owner?.ephemeral === true && chain.rules.every((rule) => isOwnersHabit(owner, rule));
+    const side = (kind === 'chains_added' ? this.#after : this.#before).table(table);
+    const ephemeral = owner?.ephemeral === true && chain.rules.every((rule) => isHabitIn(side, owner, rule));
     const assessment = this.#chainAsWhole(kind === 'chains_added', table, chain);
     const reason = `chain ${chain.name} ${verb}: ${assessment.reason}`;
     this.#push(kind, table, chain.name, chain.name, { ...assessment, reason }, detail, owner, { ephemeral });
@@ -172,7 +174,7 @@ class DriftAssessor {
     }
     for (const [index, rule] of chain.rules.entries()) {
       if (worst.severity === 'critical') break;
-      if (isHabit(rule)) continue;
+      if (isHabit(rule, table)) continue;
       const placed: PlacedRule = { rule, index, table };
       const assessment = added ? judgeAdded(placed) : judgeRemoved(placed, false);
       if (worse(assessment.severity, worst.severity) !== worst.severity) worst = assessment;
@@ -197,7 +199,7 @@ class DriftAssessor {
             position: change.index + 1,
             ...iptablesReferenceFields(change.rule),
           };
-          this.#ruleChange('rules_added', [change.rule], ruleIdentity(change.rule), assessment, detail, change);
+          this.#ruleChange('rules_added', change.rule, ruleIdentity(change.rule), assessment, detail, change);
           break;
         }
         case 'removed': {
@@ -208,7 +210,7 @@ class DriftAssessor {
             position: change.index + 1,
             ...iptablesReferenceFields(change.rule),
           };
-          this.#ruleChange('rules_removed', [change.rule], ruleIdentity(change.rule), assessment, detail, change);
+          this.#ruleChange('rules_removed', change.rule, ruleIdentity(change.rule), assessment, detail, change);
           break;
         }
         case 'moved': {
@@ -220,7 +222,7 @@ class DriftAssessor {
             current_position: change.toIndex + 1,
           };
           const subject = ruleIdentity(change.after);
-          this.#ruleChange('rules_repositioned', [change.after], subject, moves.judge(change), detail, change);
+          this.#ruleChange('rules_repositioned', change.after, subject, moves.judge(change), detail, change);
           break;
         }
         case 'modified': {
@@ -241,7 +243,7 @@ class DriftAssessor {
             fields: change.fields,
           };
           const subject = `${ruleIdentity(change.before)} to ${ruleIdentity(change.after)}`;
-          this.#ruleChange('rules_modified', [change.before, change.after], subject, assessment, detail, change);
+          this.#ruleChange('rules_modified', change.before, subject, assessment, detail, change);
         }
       }
     }
@@ -249,19 +251,16 @@ class DriftAssessor {
 
   #ruleChange(
     kind: AssessedChange['kind'],
-    rules: readonly [IptablesRule, ...IptablesRule[]],
+    first: IptablesRule,
     subject: string,
     assessment: Assessment,
     detail: JsonObject,
     change: RuleChange,
   ): void {
-    const [first] = rules;
     const owner = ruleOwner(first);
-    let ephemeral = owner !== null && rules.every((rule) => sameOwner(owner, rule) && isOwnersHabit(owner, rule));
-    // A jump into a ban chain that goes is not churn: what is banned there passes from now on.
-    if (change.kind === 'removed' && chainOwner(first.table, first.chain) === null && owner?.name !== 'docker') {
-      ephemeral = false;
-    }
+    const before = this.#before.table(first.table);
+    const after = this.#after.table(first.table);
+    const ephemeral = owner !== null && isChurn(owner, change, before, after);
     this.#push(kind, first.table, first.chain, subject, assessment, detail, owner, { ephemeral });
   }
 
@@ -285,25 +284,21 @@ class DriftAssessor {
 }
 
 /** The rule is what its ephemeral owner makes by itself. */
-function isHabit(rule: IptablesRule): boolean {
+function isHabit(rule: IptablesRule, table: TableContext): boolean {
   const owner = ruleOwner(rule);
-  return owner !== null && isOwnersHabit(owner, rule);
+  return owner !== null && isHabitIn(table, owner, rule);
 }
 
 /** The one ephemeral owner of everything in these chains, whose built-in ones accept by default; else null. */
-function soleOwner(chains: readonly IptablesChain[]): Owner | null {
+function soleOwner(chains: readonly IptablesChain[], table: TableContext): Owner | null {
   let sole: Owner | null = null;
   for (const { policy, rules } of chains) {
     if (policy !== null && policy !== 'ACCEPT') return null;
     for (const rule of rules) {
       const owner = ruleOwner(rule);
-      if (owner === null || !isOwnersHabit(owner, rule) || (sole !== null && sole.name !== owner.name)) return null;
+      if (owner === null || !isHabitIn(table, owner, rule) || (sole !== null && sole.name !== owner.name)) return null;
       sole = owner;
     }
   }
   return sole;
-}
-
-function sameOwner(owner: Owner, rule: IptablesRule): boolean {
-  return ruleOwner(rule)?.name === owner.name;
 }

@@ -4,6 +4,7 @@ import {
   fromAnywhere,
   isBlanket,
   isLoopback,
+  isOnlyReturnTraffic,
   isReturnTraffic,
   isUnconditional,
   sensitiveService,
@@ -85,7 +86,7 @@ function judgeAcceptAdded(placed: PlacedRule, context: ChainContext, what: strin
     if (context.reachedByAll) return judged('critical', `${what}: nearly everything that gets here is now accepted`);
     return judged('high', `${what}: everything that is sent to this chain is now accepted`);
   }
-  if (isReturnTraffic(fields)) return judged('low', `${what}: only packets of accepted connections`);
+  if (isOnlyReturnTraffic(fields)) return judged('low', `${what}: only packets of accepted connections`);
   if (isLoopback(fields)) return judged('low', `${what}: only packets on the loopback interface`);
   if (!context.deniedByDefault) return judged('medium', `${what}: overtakes the rules below that drop`);
   if (isOutgoingOnly(context)) return judged('medium', `${what}: the host may send this now`);
@@ -303,7 +304,7 @@ function turn(condition: string): string {
 export function covers(wide: RuleFields, narrow: RuleFields): boolean {
   if (effectOf(wide) !== 'accept') return false;
   const has = new Set(conditions(narrow));
-  const ports = destinationPorts(narrow);
+  const ports = onlyDestinationPorts(narrow);
   const widePorts = destinationPorts(wide);
   return conditions(wide).every((condition) => {
     if (has.has(condition)) return true;
@@ -314,6 +315,15 @@ export function covers(wide: RuleFields, narrow: RuleFields): boolean {
       ports.every(({ low, high }) => widePorts.some((span) => span.low <= low && high <= span.high))
     );
   });
+}
+
+/** `--ports` also holds for a packet that comes from such a port, to whatever port it goes. */
+function onlyDestinationPorts(fields: RuleFields): ReturnType<typeof destinationPorts> {
+  const named = fields.matches.some(({ options }) => options.some(({ name }) => /^--dports?$/.test(name)));
+  const others = fields.matches.some(({ options }) =>
+    options.some(({ name }) => /^--(ports|ctorigdstport)$/.test(name)),
+  );
+  return named && !others ? destinationPorts(fields) : null;
 }
 
 export function judgePolicy(table: string, chain: string, before: string | null, after: string | null): Assessment {

@@ -1,72 +1,76 @@
-import type { IptablesRule, RuleFields } from '../iptables/index.ts';
-import { isBlanket } from './iptables-breadth.ts';
-import { denies, effectOf } from './iptables-effect.ts';
-import { chainOwner, type Owner, setOwner } from './owners.ts';
-
-/** Docker's bridges: the default one, and one per network, named by the network's id. */
-const DOCKER_BRIDGE = /^(docker[0-9]+|br-[0-9a-f]{12})$/;
+import type { IptablesRule, RuleChange } from '../iptables/index.ts';
+import { isUnconditional } from './iptables-breadth.ts';
+import type { TableContext } from './iptables-context.ts';
+import { ACCEPTS, denies, effectOf } from './iptables-effect.ts';
+import { banShape, dockerShape, isOwnersHabit } from './iptables-habits.ts';
+import { chainOwner, isBanTool, type Owner } from './owners.ts';
 
 /**
  * Who writes a rule: the owner of its chain, or for a rule in a built-in or foreign chain the tool whose shape it has
  * (Docker's bridge rules, a jump into a fail2ban chain, a ban by one of its sets).
  */
 export function ruleOwner(rule: IptablesRule): Owner | null {
-  const owner = chainOwner(rule.table, rule.chain);
-  if (owner !== null) return owner;
-  const fields = rule.fields;
-  return dockerShape(fields) ?? banShape(rule.table, fields);
+  return chainOwner(rule.table, rule.chain) ?? dockerShape(rule) ?? banShape(rule);
 }
 
-/** Whether a rule is of the kind that its ephemeral owner makes by itself, so that its coming and going is churn. */
-export function isOwnersHabit(owner: Owner, rule: IptablesRule): boolean {
-  if (!owner.ephemeral) return false;
-  const fields = rule.fields;
+/** As `isOwnersHabit`, with what the rule's table says of the way to its chain. */
+export function isHabitIn(table: TableContext, owner: Owner, rule: IptablesRule): boolean {
+  return isOwnersHabit(owner, rule, table.chain(rule.chain).bases.includes('INPUT'));
+}
+
+/**
+ * Whether a change of one rule is what the rule's owner does by itself. Rules of its shape may still change in a way
+ * that it never makes: a ban chain left early, a service's endpoint sent elsewhere, a network without its guard.
+ *
+ * @param before, after  the rule's table on both sides
+ */
+export function isChurn(owner: Owner, change: RuleChange, before: TableContext, after: TableContext): boolean {
+  const rules = change.kind === 'added' || change.kind === 'removed' ? [change.rule] : [change.before, change.after];
+  const side = change.kind === 'removed' ? before : after;
+  if (!rules.every((rule) => ruleOwner(rule)?.name === owner.name && isHabitIn(side, owner, rule))) return false;
+  const [rule] = rules as [IptablesRule];
+  const { fields } = rule;
   const effect = effectOf(fields);
-  const bans = owner.name === 'fail2ban' || owner.name === 'sshguard' || owner.name === 'crowdsec';
-  if (effect === 'accept') return !bans && !isBlanket(fields);
-  if (denies(effect)) {
-    // Calico ends a workload's chain with a drop for everything; the others only ever drop something in particular.
-    return owner.name === 'calico' || !isBlanket(fields);
+  if (effect === 'return' && fields.inInterface === null && owner.name !== 'calico') return false;
+  if (change.kind === 'moved' && isLeftEarly(after.table.chains.get(rule.chain)?.rules ?? [])) return false;
+  if (effect === 'destination-nat' && rule.chain.startsWith('KUBE-SEP-')) return false;
+  if (isBanTool(owner) && chainOwner(rule.table, rule.chain) === null) {
+    // What is banned must still come by: a jump that goes, changes or moves down lets it pass.
+    const arrives = change.kind === 'added' || (change.kind === 'moved' && change.toIndex < change.fromIndex);
+    const accepts = effect === 'chain' && (after.chain(fields.target?.name ?? '').verdicts & ACCEPTS) !== 0;
+    return arrives && !accepts;
   }
-  if (bans) return effect === 'return' || effect === 'log' || effect === 'count' || effect === 'chain';
-  return effect !== 'unknown' && effect !== 'notrack';
+  if (owner.name === 'docker' && change.kind === 'removed' && denies(effect)) return !leavesBridgeOpen(rule, after);
+  return true;
 }
 
-const DOCKER: Owner = { name: 'docker', ephemeral: true };
-
-/** The rules that Docker writes into FORWARD and POSTROUTING for each network and published port, and no others. */
-function dockerShape(fields: RuleFields): Owner | null {
-  const target = fields.target?.name ?? '';
-  const onto = fields.outInterface !== null && DOCKER_BRIDGE.test(fields.outInterface);
-  const from = fields.inInterface !== null && DOCKER_BRIDGE.test(fields.inInterface);
-  if (fields.sourceNegated || fields.destinationNegated || fields.inInterfaceNegated) return null;
-  if (target === 'MASQUERADE') {
-    if (onto && fields.outInterfaceNegated && fields.source !== null && fields.matches.length === 0) return DOCKER;
-    return fields.source !== null && fields.source === fields.destination && /\/(32|128)$/.test(fields.source)
-      ? DOCKER
-      : null;
+/** A return without conditions stands above other rules: whichever of them moved, none of them is met now. */
+function isLeftEarly(rules: readonly IptablesRule[]): boolean {
+  let left = leftEarly.get(rules);
+  if (left === undefined) {
+    left = rules.slice(0, -1).some((rule) => rule.text.includes('RETURN') && isReturnOfAll(rule));
+    leftEarly.set(rules, left);
   }
-  if (fields.source !== null || fields.destination !== null || fields.protocol !== null) return null;
-  if (from && onto && fields.matches.length === 0) return target === 'ACCEPT' || target === 'DROP' ? DOCKER : null;
-  if (!onto || fields.outInterfaceNegated || fields.inInterface !== null) return null;
-  if (target === 'DOCKER') return DOCKER;
-  return target === 'ACCEPT' && fields.matches.length === 1 && /^(conntrack|state)$/.test(fields.matches[0]?.name ?? '')
-    ? DOCKER
-    : null;
+  return left;
 }
 
-/** A jump into a ban tool's chain, or a ban by one of its sets. */
-function banShape(table: string, fields: RuleFields): Owner | null {
-  const effect = effectOf(fields);
-  if (effect === 'chain') {
-    const owner = chainOwner(table, fields.target?.name ?? '');
-    return owner?.ephemeral === true && /^(fail2ban|sshguard|crowdsec)$/.test(owner.name) ? owner : null;
+/** A chain may have thousands of moved rules. */
+const leftEarly = new WeakMap<readonly IptablesRule[], boolean>();
+
+function isReturnOfAll({ fields }: IptablesRule): boolean {
+  return effectOf(fields) === 'return' && isUnconditional(fields);
+}
+
+/** A guard of a bridge went, and other rules show that the bridge is still there. */
+function leavesBridgeOpen({ fields }: IptablesRule, { table }: TableContext): boolean {
+  if (fields.destination !== null && !fields.destinationNegated) return false;
+  const names = [fields.inInterface, fields.outInterface].filter((name) => name !== null);
+  for (const { rules } of table.chains.values()) {
+    for (const rule of rules) {
+      if (!names.some((name) => rule.text.includes(name))) continue;
+      const { inInterface, outInterface } = rule.fields;
+      if (names.some((name) => name === inInterface || name === outInterface)) return true;
+    }
   }
-  if (!denies(effect)) return null;
-  for (const match of fields.matches) {
-    const option = match.name === 'set' ? match.options.find(({ name }) => name === '--match-set') : undefined;
-    const owner = option === undefined || option.negated ? null : setOwner(null, option.values[0] ?? '');
-    if (owner?.ephemeral === true) return owner;
-  }
-  return null;
+  return false;
 }

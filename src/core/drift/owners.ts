@@ -82,6 +82,11 @@ const SET_OWNERS: readonly OwnerPattern[] = [
   { name: 'ufw', ephemeral: false, pattern: /^ufw6?-/ },
 ];
 
+/** Tools that add and lift bans. */
+export function isBanTool({ name }: Owner): boolean {
+  return name === 'fail2ban' || name === 'sshguard' || name === 'crowdsec';
+}
+
 /**
  * @param table  `filter`, or `family/name` for nft
  * @param chain  the chain's name as the tool prints it
