@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { SESSION_ID } from '../core/baseline/session-id.ts';
-import { isVmId } from '../core/vm-id.ts';
+import { isVmId, RESOURCE_GROUP } from '../core/vm-id.ts';
 
 const subscriptionId = z.string().regex(/^[0-9a-fA-F-]{1,64}$/, 'a subscription id');
 const tag = z.strictObject({ name: z.string().min(1).max(512), value: z.string().max(256).optional() });
@@ -13,7 +13,7 @@ export const selectorSchema = z.union(
     }),
     z.strictObject({
       subscription_id: subscriptionId,
-      resource_group: z.string().regex(/^[\p{L}\p{N}._()-]{1,90}$/u, 'a resource group name'),
+      resource_group: z.string().regex(RESOURCE_GROUP, 'a resource group name'),
       tag: tag.optional(),
     }),
     z.strictObject({ subscription_ids: z.array(subscriptionId).min(1).max(200), tag: tag.optional() }),

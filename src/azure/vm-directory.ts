@@ -18,7 +18,7 @@ export class AzureVmDirectory implements VmDirectory {
 
   async *list(selector: VmSelector): AsyncIterable<VmTarget> {
     if ('vm_ids' in selector) {
-      yield* new Map(selector.vm_ids.map((id) => [id.toLowerCase(), targetFromId(id)])).values();
+      yield* new Map(selector.vm_ids.map(targetFromId).map((target) => [target.vm_id.toLowerCase(), target])).values();
       return;
     }
     const abortSignal = AbortSignal.timeout(LIST_TIMEOUT_MS);
@@ -35,11 +35,14 @@ export class AzureVmDirectory implements VmDirectory {
   }
 }
 
-/** A VM that was named, not listed: its operating system is found out when it is asked. */
+/**
+ * A VM that was named, not listed: its operating system is found out when it is asked. Its id loses a slash at the end,
+ * so that it is one VM in listings and snapshots however it was named.
+ */
 function targetFromId(id: string): VmTarget {
   const { subscriptionId, resourceGroup, vmName } = parseVmId(id);
   return {
-    vm_id: id,
+    vm_id: id.replace(/\/$/, ''),
     vm_name: vmName,
     resource_group: resourceGroup,
     subscription_id: subscriptionId,
@@ -73,9 +76,14 @@ function listingError(where: string, error: unknown): OperationError {
   if (error instanceof OperationError) return error;
   const { status, code } = readArmError(error);
   const denied = status === 401 || status === 403;
+  const missing = status === 404;
   return new OperationError(denied ? 'ARM_DENIED' : 'ARM_LIST_FAILED', where, `${code}, HTTP ${status ?? 'none'}`, {
-    nextStep: denied ? 'give the app Microsoft.Compute/virtualMachines/read there' : 'try again later',
-    retryable: !denied && status !== 404,
+    nextStep: denied
+      ? 'give the app Microsoft.Compute/virtualMachines/read there'
+      : missing
+        ? 'is it spelled as in Azure, and may the app see it?'
+        : 'try again later',
+    retryable: !denied && !missing,
     cause: error,
   });
 }

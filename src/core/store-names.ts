@@ -1,6 +1,7 @@
 import { OperationError } from './errors.ts';
 
-const SEGMENT = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+// A session id, and so a name, may begin with _ or -.
+const SEGMENT = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/;
 
 /** Errors: `STORE_NAME` for anything that could leave its area or mean two things. */
 export function checkArtifactName(name: string): void {

@@ -8,13 +8,22 @@ export interface VmId {
   readonly vmName: string;
 }
 
-// Names are restricted on purpose: they become URL path segments and blob names.
-const VM_ID =
-  /^\/subscriptions\/([0-9a-f-]{1,64})\/resourceGroups\/([\p{L}\p{N}._()-]{1,90})\/providers\/Microsoft\.Compute\/virtualMachines\/([A-Za-z0-9][A-Za-z0-9._-]{0,63})\/?$/iu;
+// Names are restricted on purpose: they become URL path segments and blob names. A group's never ends in a period, as
+// Azure has it: `..` would be resolved, and ask about the whole subscription.
+const GROUP = String.raw`[\p{L}\p{N}._()-]{0,89}[\p{L}\p{N}_()-]`;
+const VM_ID = new RegExp(
+  String.raw`^/subscriptions/([0-9a-f-]{1,64})/resourceGroups/(${GROUP})/providers/Microsoft\.Compute/virtualMachines/([a-z0-9][a-z0-9._-]{0,63})/?$`,
+  'iu',
+);
+// The long s and the Kelvin sign are s and k to the `i` flag, and other letters to ARM.
+const FOLDED = /[\u017F\u212A]/;
+
+/** The name of a resource group. */
+export const RESOURCE_GROUP = new RegExp(`^${GROUP}$`, 'u');
 
 /** Errors: `CONFIG_VM_ID` when it is not the id of a virtual machine. */
 export function parseVmId(id: string): VmId {
-  const found = VM_ID.exec(id);
+  const found = FOLDED.test(id) ? null : VM_ID.exec(id);
   if (found === null) {
     throw new OperationError('CONFIG_VM_ID', 'vm id', 'not the ARM id of a virtual machine', {
       nextStep: 'give /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.Compute/virtualMachines/<name>',
@@ -25,7 +34,7 @@ export function parseVmId(id: string): VmId {
 }
 
 export function isVmId(id: string): boolean {
-  return VM_ID.test(id);
+  return VM_ID.test(id) && !FOLDED.test(id);
 }
 
 /**
@@ -43,4 +52,4 @@ export function vmKey(id: string): string {
   return slug === '' ? digest : `${slug}-${digest}`;
 }
 
-export const VM_KEY = /^[a-z0-9-]{12,53}$/;
+export const VM_KEY = /^[a-z0-9][a-z0-9-]{11,52}$/;

@@ -34,7 +34,25 @@ test('a resource group, and a tag however it is spelled', async () => {
 test('VM ids are taken as given, each once however it is written', async () => {
   const [first] = fleet;
   assert.ok(first);
-  assert.equal((await names({ vm_ids: [first.id, first.id.toUpperCase()] })).length, 1);
+  assert.equal((await names({ vm_ids: [first.id, first.id.toUpperCase(), `${first.id}/`] })).length, 1);
+  for await (const target of new AzureVmDirectory(clients()).list({ vm_ids: [`${first.id}/`] })) {
+    assert.equal(target.vm_id, first.id);
+  }
+});
+
+test('a group or a subscription that is not there is not to be tried again', async () => {
+  const nowhere = SUBSCRIPTION.replace(/^./, (digit) => (digit === '1' ? '2' : '1'));
+  for (const selector of [
+    { subscription_id: SUBSCRIPTION, resource_group: 'rg-nowhere' },
+    { subscription_ids: [nowhere] },
+  ]) {
+    await assert.rejects(names(selector), (error) => {
+      assert.ok(error instanceof OperationError);
+      assert.deepEqual([error.code, error.retryable], ['ARM_LIST_FAILED', false]);
+      assert.match(error.nextStep, /spelled/);
+      return true;
+    });
+  }
 });
 
 test('what may not be listed is an error that names the permission', async () => {

@@ -33,6 +33,14 @@ export function describeSnapshotStore(name: string, makeStore: () => Promise<Sna
     assert.equal(text(await store.read('reports', 'vm/race.json')), `writer ${winner}`);
   });
 
+  test(`${name}: whatever a session id may be, its artifacts have a name`, async () => {
+    const store = await makeStore();
+    for (const id of ['_nightly', '-x', '_', '-']) {
+      assert.equal(await store.create('baselines', `vm/${id}_snapshot.json`, bytes(id)), 'created');
+      assert.equal(text(await store.read('baselines', `vm/${id}_snapshot.json`)), id);
+    }
+  });
+
   test(`${name}: what is not there reads as null`, async () => {
     const store = await makeStore();
     assert.equal(await store.read('runs', 'nothing/here.json'), null);

@@ -25,6 +25,10 @@ test('two VMs of one name in two groups have two keys, and long or odd names giv
     assert.match(vmKey(id.replace('web-01', name)), VM_KEY);
 });
 
+test('a key begins with a letter or a digit, as the name of an artifact does', () => {
+  assert.doesNotMatch('------------', VM_KEY);
+});
+
 test('anything else is refused', () => {
   for (const bad of [
     '',
@@ -34,6 +38,12 @@ test('anything else is refused', () => {
     id.replace('web-01', '-rf'),
     `${id}?a=b`,
     ` ${id}`,
+    // A URL would resolve them to another resource: the whole subscription, for one.
+    id.replace('rg-prod', '..'),
+    id.replace('rg-prod', 'rg.'),
+    // Letters that fold to s and k where case is ignored: one VM would have two keys.
+    id.replace('subscriptions', '\u017Fubscriptions'),
+    id.replace('web-01', 'wor\u212Aer'),
   ]) {
     assert.equal(isVmId(bad), false, bad);
     assert.throws(() => parseVmId(bad), /CONFIG_VM_ID/);
