@@ -11,7 +11,8 @@ import { type IptablesRuleset, printRule } from '../iptables/index.ts';
 import type { JsonObject } from '../json.ts';
 import type { AssessedChange } from './family-drift.ts';
 import { type SetUser, SetUsers } from './ipset-users.ts';
-import { type Owner, setOwner } from './owners.ts';
+import { addressWithin, WIRESERVER } from './iptables-breadth.ts';
+import { isBanTool, type Owner, setOwner } from './owners.ts';
 import type { Assessment, Severity } from './severity.ts';
 
 const MEMBERS_LISTED_MAX = 1000;
@@ -78,7 +79,8 @@ function wholeSet(kind: 'sets_added' | 'sets_removed', set: Ipset, users: readon
   const use = users.length === 0 ? 'no rule uses it' : `used by ${users.length} rules, which are judged by themselves`;
   const reason = `set ${set.name} with ${count} members ${verb}: ${use}`;
   const detail = { set: set.name, type: set.type, member_count: count, used_by: usersDetail(users) };
-  return made(kind, `${set.name} ${set.type}`, { severity, reason }, detail, owner, owner?.ephemeral === true);
+  const ephemeral = isChurn(owner, [...set.entries.values()], users);
+  return made(kind, `${set.name} ${set.type}`, { severity, reason }, detail, owner, ephemeral);
 }
 
 function changedSet(change: IpsetChange, users: readonly SetUser[]): AssessedChange {
@@ -86,7 +88,8 @@ function changedSet(change: IpsetChange, users: readonly SetUser[]): AssessedCha
   const owner = setOwner(null, after.name);
   const assessment = judgeSet(change, users);
   const onlyMembers = !change.typeChanged && change.options.length === 0;
-  const ephemeral = owner?.ephemeral === true && onlyMembers && !entriesAdded.some(isHuge);
+  const came = [...entriesAdded, ...entriesChanged.map((entry) => entry.after)];
+  const ephemeral = onlyMembers && isChurn(owner, came, users);
   const detail: JsonObject = {
     set: after.name,
     type: after.type,
@@ -106,6 +109,23 @@ function changedSet(change: IpsetChange, users: readonly SetUser[]): AssessedCha
     used_by: usersDetail(users),
   };
   return made('sets_changed', subjectOf(change), assessment, detail, owner, ephemeral);
+}
+
+/**
+ * Members that their ephemeral owner adds and removes by itself: bans of guests, addresses of services. Who can write a
+ * set can use its name, so one that bans half the world, spares someone or opens a way in is none.
+ */
+function isChurn(owner: Owner | null, came: readonly IpsetEntry[], users: readonly SetUser[]): boolean {
+  if (owner?.ephemeral !== true || came.some(isUnlikeChurn)) return false;
+  return !isBanTool(owner) || !users.some(({ use }) => use === 'accept');
+}
+
+function isUnlikeChurn(entry: IpsetEntry): boolean {
+  return (
+    isHuge(entry) ||
+    entry.options.some(({ name }) => name === 'nomatch') ||
+    entry.member.split(',').some((part) => addressWithin(part, WIRESERVER, 0))
+  );
 }
 
 /** The set and what of it changed, so that a finding put aside today does not hide tomorrow's other member. */

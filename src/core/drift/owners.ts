@@ -71,13 +71,11 @@ const TABLE_OWNERS: readonly OwnerPattern[] = [
 
 const SET_OWNERS: readonly OwnerPattern[] = [
   { name: 'fail2ban', ephemeral: true, pattern: /^(f2b-|addr6?-set-|fail2ban-)/ },
-  { name: 'sshguard', ephemeral: true, pattern: /^(sshguard[46]?|attackers)$/ },
+  { name: 'sshguard', ephemeral: true, pattern: /^sshguard[46]?$/ },
   { name: 'crowdsec', ephemeral: true, pattern: /^crowdsec6?-blacklists/ },
-  {
-    name: 'kube-proxy',
-    ephemeral: true,
-    pattern: /^(KUBE-|cluster-ips$|service-ips$|service-nodeports$|no-endpoint-|firewall-ips$|nodeport-ips$|affinity-)/,
-  },
+  // Whom a load balancer lets in: what a person wrote into the service.
+  { name: 'kube-proxy', ephemeral: false, pattern: /^KUBE-(6-)?LOAD-BALANCER-SOURCE-/ },
+  { name: 'kube-proxy', ephemeral: true, pattern: /^KUBE-/ },
   { name: 'calico', ephemeral: true, pattern: /^cali[46]0/ },
   { name: 'ufw', ephemeral: false, pattern: /^ufw6?-/ },
 ];
@@ -96,8 +94,22 @@ export function chainOwner(table: string, chain: string): Owner | null {
   return find(CHAIN_OWNERS, chain) ?? find(TABLE_OWNERS, table);
 }
 
-/** As `chainOwner`, for a named set, map or ipset. */
+/** Names in nft tables that are words of their own, which an ipset of a person may bear as well. */
+const NFT_SET_OWNERS: readonly OwnerPattern[] = [
+  { name: 'sshguard', ephemeral: true, pattern: /^attackers$/ },
+  {
+    name: 'kube-proxy',
+    ephemeral: true,
+    pattern: /^(cluster-ips$|service-ips$|service-nodeports$|no-endpoint-|firewall-ips$|nodeport-ips$|affinity-)/,
+  },
+];
+
+/** As `chainOwner`, for a named set, map or ipset (no table). */
 export function setOwner(table: string | null, set: string): Owner | null {
+  if (table !== null) {
+    const owner = find(NFT_SET_OWNERS, set);
+    if (owner !== null) return owner;
+  }
   return find(SET_OWNERS, set) ?? (table === null ? null : find(TABLE_OWNERS, table));
 }
 

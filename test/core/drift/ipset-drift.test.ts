@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { AssessedChange } from '../../../src/core/drift/family-drift.ts';
 import { assessIpsetDrift } from '../../../src/core/drift/ipset-drift.ts';
 import type { Severity } from '../../../src/core/drift/severity.ts';
 import { parseIpsetSave } from '../../../src/core/ipset/index.ts';
@@ -54,6 +55,31 @@ test('bans in the sets of a ban tool are folded, half the address space is not',
     ])[0];
   assert.deepEqual([drift('192.0.2.1')?.severity, drift('192.0.2.1')?.ephemeral], ['noise', true]);
   assert.deepEqual([drift('0.0.0.0/1')?.severity, drift('0.0.0.0/1')?.ephemeral], ['critical', false]);
+});
+
+test('what no ban tool does to its set is not folded', () => {
+  const drift = (before: string, after: string, rule = '-A INPUT -m set --match-set f2b-sshd src -j REJECT') =>
+    assessIpsetDrift(parseIpsetSave(before).sets, parseIpsetSave(after).sets, [rules(rule)])[0];
+  const base = 'create f2b-sshd hash:net family inet\nadd f2b-sshd 192.0.2.1\n';
+  const member = 'add f2b-sshd 203.0.113.9\n';
+  assert.equal(drift(base, base + member)?.ephemeral, true);
+  assert.equal(drift('', base)?.ephemeral, true);
+  const rows: readonly (readonly [string, AssessedChange | undefined])[] = [
+    ['spared', drift(base, `${base}add f2b-sshd 203.0.113.9 nomatch\n`)],
+    ['spared by a change', drift(base, base.replace('192.0.2.1', '192.0.2.1 nomatch'))],
+    ['the WireServer', drift(base, `${base}add f2b-sshd 168.63.129.0/24\n`)],
+    ['an allow list', drift(base, base + member, '-A INPUT -m set --match-set f2b-sshd src -j ACCEPT')],
+    ['half the world in a new set', drift('', base.replace('192.0.2.1', '0.0.0.0/1'))],
+    ['a name for people', drift('create attackers hash:ip\n', 'create attackers hash:ip\nadd attackers 192.0.2.1\n')],
+    [
+      'whom a load balancer lets in',
+      drift(
+        'create KUBE-LOAD-BALANCER-SOURCE-CIDR hash:ip,port,net\n',
+        'create KUBE-LOAD-BALANCER-SOURCE-CIDR hash:ip,port,net\nadd KUBE-LOAD-BALANCER-SOURCE-CIDR 192.0.2.1,tcp:80,203.0.113.0/24\n',
+      ),
+    ],
+  ];
+  for (const [name, change] of rows) assert.equal(change?.ephemeral, false, name);
 });
 
 test('another member is another finding, the same one is the same', () => {
