@@ -1,4 +1,4 @@
-import { align } from '../sequence/align.ts';
+import { type Alignment, align } from '../sequence/align.ts';
 import { canonicalStatements } from './canonical.ts';
 import type { NftChange } from './diff-model.ts';
 import type { NftRule } from './model.ts';
@@ -22,8 +22,7 @@ export function diffRules(
 ): NftChange[] {
   const identities = identitiesOf(baseline, current, context.acrossVersions);
   const handles = !context.reloaded && haveHandles(baseline) && haveHandles(current);
-  const [baselineKeys, currentKeys] = keysOf(baseline, current, identities, handles);
-  const alignment = align(baselineKeys, currentKeys);
+  const alignment = alignRules(baseline, current, identities, handles);
   const { table, chain } = context;
   const changes: NftChange[] = [];
   const pair = (kind: 'rule_modified' | 'rule_repositioned' | 'rule_recreated', from: number, to: number): void => {
@@ -90,15 +89,15 @@ function haveHandles(rules: readonly NftRule[]): boolean {
 }
 
 /**
- * The keys by which rules are aligned: identity and comment; among rules that are equal in both, the handle decides
- * which of them stayed.
+ * Rules aligned by identity and comment; among rules that are equal in both, the handle decides which of them stayed,
+ * unless more rules would have moved then: equal rules do not overtake each other.
  */
-function keysOf(
+function alignRules(
   baseline: readonly NftRule[],
   current: readonly NftRule[],
   identities: Identities,
   handles: boolean,
-): [string[], string[]] {
+): Alignment {
   const withComment = (rules: readonly NftRule[], texts: readonly string[]): string[] =>
     texts.map((text, index) => {
       const comment = rules[index]?.comment ?? null;
@@ -106,7 +105,7 @@ function keysOf(
     });
   const baselineKeys = withComment(baseline, identities.baseline);
   const currentKeys = withComment(current, identities.current);
-  if (!handles || (!hasRepeats(baselineKeys) && !hasRepeats(currentKeys))) return [baselineKeys, currentKeys];
+  if (!handles || (!hasRepeats(baselineKeys) && !hasRepeats(currentKeys))) return align(baselineKeys, currentKeys);
   const keyOfHandle = new Map<number, string>();
   for (const [index, rule] of current.entries()) keyOfHandle.set(rule.handle as number, currentKeys[index] as string);
   const stayed = new Set<number>();
@@ -119,7 +118,10 @@ function keysOf(
       const handle = rules[index]?.handle as number;
       return repeated.has(key) && stayed.has(handle) ? `${key}#handle ${handle}` : key;
     });
-  return [exact(baseline, baselineKeys), exact(current, currentKeys)];
+  const byHandle = align(exact(baseline, baselineKeys), exact(current, currentKeys));
+  if (byHandle.moved.length === 0) return byHandle;
+  const byContent = align(baselineKeys, currentKeys);
+  return byContent.moved.length < byHandle.moved.length ? byContent : byHandle;
 }
 
 function hasRepeats(keys: readonly string[]): boolean {
@@ -154,7 +156,7 @@ function pairModified(
   baseline: readonly NftRule[],
   current: readonly NftRule[],
   identities: Identities,
-  alignment: ReturnType<typeof align>,
+  alignment: Alignment,
   handles: boolean,
 ): [number, number][] {
   if (alignment.removed.length === 0 || alignment.added.length === 0) return [];

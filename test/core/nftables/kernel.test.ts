@@ -152,6 +152,14 @@ const HUNDRED = [
   '}',
 ].join('\n');
 
+const TWICE = `table inet f {
+  chain c { type filter hook input priority 0; policy drop;
+    tcp dport 22 accept
+    tcp dport 22 accept
+    tcp dport 22 drop
+  }
+}`;
+
 const SMALL = `table inet f {
   set bl { type ipv4_addr; elements = { 192.0.2.1, 192.0.2.2 } }
   set hits { type ipv4_addr; size 100; flags dynamic; }
@@ -203,6 +211,12 @@ const ACTS: readonly (readonly [what: string, ruleset: string, act: string, want
     HUNDRED,
     `nft insert rule inet f c position ${handleOf('dport 1050 ')} tcp dport 1050 accept; nft delete rule inet f c handle $(nft -a list ruleset | grep 'dport 1050 ' | tail -1 | sed 's/.*handle //')`,
     ['rules_recreated inet/f c low informational'],
+  ],
+  [
+    'the second of two equal rules is deleted and added before the first',
+    TWICE,
+    `h=${handleOf('accept')}; nft insert rule inet f c tcp dport 22 accept; nft delete rule inet f c handle $(echo $h | cut -d" " -f2)`,
+    ['rules_recreated inet/f c low informational', 'rules_recreated inet/f c low informational'],
   ],
   ['everything is accepted first', SMALL, 'nft insert rule inet f c accept', ['rules_added inet/f c critical']],
   ['the policy changes', SMALL, "nft 'chain inet f c { policy accept; }'", ['policy_changes inet/f c critical']],
