@@ -179,9 +179,46 @@ describe('an agent with the official client', () => {
         [true, expected],
         `${name} ${JSON.stringify(args)}: ${JSON.stringify(answer.content)}`,
       );
-      for (const member of ['message', 'retryable', 'retryAfterSeconds', 'suggestion'])
+      for (const member of ['message', 'retryable', 'retryAfterSeconds', 'suggestion', 'notice'])
         assert.ok(member in answer.content, member);
     }
+  });
+
+  test('a run that failed is made again when it is asked for again, and not answered from memory', async () => {
+    const ask = () => detect({ compare_session_id: 'recorded_late', session_id: 'asked_twice' });
+    assert.deepEqual(code(await ask()), [true, 'BASELINE_NOT_FOUND']);
+    assert.equal((await detect({ is_baseline: true, session_id: 'recorded_late' })).isError, false);
+    const { content, isError } = await ask();
+    assert.deepEqual([isError, content['baseline_session']], [false, 'recorded_late']);
+  });
+
+  test('a call that is cancelled ends its run, unless its session id can be asked for again', async () => {
+    const cancelled = async (args: Record<string, unknown>): Promise<void> => {
+      azure.arm.control.failNext('edge-nft', { kind: 'neverFinishes' });
+      const runs = azure.arm.runs.length;
+      const cancel = new AbortController();
+      const call = client.callTool(
+        { name: 'detect_config_drift', arguments: { provider: 'azure', reasoning: 'x', is_baseline: true, ...args } },
+        undefined,
+        { signal: cancel.signal },
+      );
+      while (azure.arm.runs.length === runs) await new Promise((resolve) => setTimeout(resolve, 20));
+      cancel.abort('the person pressed Escape');
+      await assert.rejects(call);
+    };
+    const ended = async (): Promise<boolean> => {
+      for (let looks = 0; looks < 30 && !/op_[0-9a-f]+: cancelled/.test(stderr); looks += 1)
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      return /op_[0-9a-f]+: cancelled/.test(stderr);
+    };
+    await cancelled({ session_id: 'cancelled_and_asked_again' });
+    azure.arm.control.finishAll();
+    const { content, isError } = await detect({ is_baseline: true, session_id: 'cancelled_and_asked_again' });
+    assert.deepEqual([isError, content['session_id']], [false, 'cancelled_and_asked_again']);
+    assert.doesNotMatch(stderr, /cancelled/);
+    await cancelled({});
+    assert.equal(await ended(), true, stderr.slice(-500));
+    azure.arm.control.finishAll();
   });
 
   test('a tampered baseline is a result, and the VM is not asked', async () => {

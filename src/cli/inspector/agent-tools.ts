@@ -1,6 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { comparedAnswer, errorAnswer, recordedAnswer, runningAnswer, toolError } from '../../agent/answer.ts';
+import {
+  comparedAnswer,
+  DATA_NOTICE,
+  errorAnswer,
+  recordedAnswer,
+  runningAnswer,
+  toolError,
+} from '../../agent/answer.ts';
 import { parseArguments } from '../../agent/arguments.ts';
 import { boundAnswer } from '../../agent/bounded.ts';
 import {
@@ -97,10 +104,14 @@ export class AgentTools {
     ];
   }
 
-  async call({ name, args }: { readonly name: string; readonly args: unknown }): Promise<ToolCall> {
+  /** @param signal  the client's: aborted when it cancels this call */
+  async call(
+    { name, args }: { readonly name: string; readonly args: unknown },
+    signal: AbortSignal,
+  ): Promise<ToolCall> {
     switch (name) {
       case TOOL_NAME:
-        return this.#detect(parseArguments(toolInputSchema, args));
+        return this.#detect(parseArguments(toolInputSchema, args), signal);
       case 'get_operation': {
         const { operation_id: id, detail } = parseArguments(getOperationInput, args);
         const operation = this.#operations.get(id);
@@ -133,9 +144,13 @@ export class AgentTools {
     return new AuditDirectory(this.#world.settings.auditDir);
   }
 
-  async #detect(input: ToolInput): Promise<ToolCall> {
+  async #detect(input: ToolInput, cancelled: AbortSignal): Promise<ToolCall> {
+    // A run that failed is not among them: asked for again, it is made again.
     const known = [...this.#operations].find(
-      ([, operation]) => input.session_id !== undefined && operation.input.session_id === input.session_id,
+      ([, { input: asked, outcome }]) =>
+        input.session_id !== undefined &&
+        asked.session_id === input.session_id &&
+        !(outcome !== null && 'error' in outcome),
     );
     // Asked again, as agents do when an answer took too long: the same run, not another one.
     if (known !== undefined && isSameRequest(known[1].input, input)) {
@@ -151,7 +166,7 @@ export class AgentTools {
         },
       );
     }
-    const { settings, env, now, signal, note } = this.#world;
+    const { settings, env, now, note } = this.#world;
     const running = [...this.#operations.values()].filter(({ outcome }) => outcome === null).length;
     if (running >= RUNNING_MAX) {
       throw new OperationError('AGENT_BUSY', TOOL_NAME, `${running} runs are going on`, {
@@ -172,6 +187,14 @@ export class AgentTools {
     const why = [input.hypothesis_id, input.reasoning].filter((part) => part !== undefined).join(': ');
     note(`${id}: ${TOOL_NAME} ${request.mode.kind}, provider ${input.provider} (${printable(why)})`);
     const progress = (what: string): void => note(`${id}: ${what}`);
+    const end = new AbortController();
+    const signal = AbortSignal.any([this.#world.signal, end.signal]);
+    // A client that gives up may ask again by its session id; without one nobody can ever ask for the answer.
+    const cancel = (): void => {
+      note(`${id}: cancelled`);
+      end.abort();
+    };
+    if (input.session_id === undefined) cancelled.addEventListener('abort', cancel, { once: true });
     const done = inspect(request, { env, progress, now, signal }).then(
       (found): Outcome => ({ found }),
       (error: unknown): Outcome => ({ error }),
@@ -224,7 +247,11 @@ export class AgentTools {
     const listed: JsonObject[] = [];
     for (const session of sessions.slice(0, LISTED_MAX))
       listed.push({ ...(await describeSession(directory, session)) });
-    const content = boundAnswer({ baselines: listed }, { status: 'success', total: sessions.length }, 'full');
+    const content = boundAnswer(
+      { baselines: listed },
+      { status: 'success', total: sessions.length, notice: DATA_NOTICE },
+      'full',
+    );
     return { content, isError: false };
   }
 }

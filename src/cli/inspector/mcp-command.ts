@@ -57,8 +57,8 @@ export const mcpCommand: Command = {
       },
     );
     server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: tools.list() }));
-    server.setRequestHandler(CallToolRequestSchema, ({ params }) =>
-      answer(() => tools.call({ name: params.name, args: params.arguments ?? {} })),
+    server.setRequestHandler(CallToolRequestSchema, ({ params }, { signal }) =>
+      answer(() => tools.call({ name: params.name, args: params.arguments ?? {} }, signal)),
     );
     const closed = new Promise<void>((resolve) => {
       server.onclose = resolve;
