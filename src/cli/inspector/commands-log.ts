@@ -1,5 +1,5 @@
-import { closeSync, constants, mkdirSync, openSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, constants, existsSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { checkSessionId } from '../../core/baseline/session-id.ts';
 import { printable } from '../../core/diagnostics.ts';
 import { OperationError } from '../../core/errors.ts';
@@ -42,7 +42,7 @@ export function commandsLogPath(auditDir: string, sessionId: string): string {
 
 function append(auditDir: string, path: string, line: string, flags: number): boolean {
   try {
-    mkdirSync(auditDir, { recursive: true, mode: 0o700 });
+    makeFolder(resolve(auditDir));
     const file = openSync(path, O_WRONLY | O_APPEND | O_NOFOLLOW | flags, 0o600);
     try {
       writeSync(file, line);
@@ -58,5 +58,19 @@ function append(auditDir: string, path: string, line: string, flags: number): bo
       nextStep: 'use a directory that you may write to',
       cause,
     });
+  }
+}
+
+/** With its parents. Not mkdir's own `recursive`: below /proc, where folders cannot be made, Node never comes back from it. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    // What is no folder is found out when the log is opened in it.
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || existsSync(dirname(path))) throw cause;
+    makeFolder(dirname(path));
+    makeFolder(path);
   }
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { excerpt } from '../../core/diagnostics.ts';
 import { OperationError } from '../../core/errors.ts';
 
@@ -36,15 +36,31 @@ const FILE_BYTES_MAX = 64 * 1024;
 export function readConfigFile(path: string, env: NodeJS.ProcessEnv): ConfigFile {
   let bytes: Buffer;
   try {
-    bytes = readFileSync(path);
+    bytes = readAtMost(path, FILE_BYTES_MAX + 1);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     throw new OperationError('CONFIG_FILE', excerpt(path), `it cannot be read: ${code ?? 'unknown reason'}`, { cause });
   }
   if (bytes.length > FILE_BYTES_MAX) {
-    throw new OperationError('CONFIG_FILE', excerpt(path), `${bytes.length} bytes; the limit is ${FILE_BYTES_MAX}`);
+    throw new OperationError('CONFIG_FILE', excerpt(path), `more than ${FILE_BYTES_MAX} bytes`);
   }
   return parseConfigFile(bytes.toString('utf8'), excerpt(path), env);
+}
+
+/** No more than that of it: a device has no end, and a pipe no size. */
+function readAtMost(path: string, bytesMax: number): Buffer {
+  const file = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(bytesMax);
+    let length = 0;
+    for (;;) {
+      const read = readSync(file, bytes, length, bytesMax - length, null);
+      length += read;
+      if (read === 0 || length === bytesMax) return bytes.subarray(0, length);
+    }
+  } finally {
+    closeSync(file);
+  }
 }
 
 /**

@@ -255,6 +255,13 @@ describe('one VM in Azure', () => {
   });
 });
 
+test('an audit directory that nobody can make is an error before the host is asked', async () => {
+  const nobody = ['--provider', 'ssh', '--target-vm-ip', '127.0.0.1', '--ssh-port', '1'];
+  const { code, stderr } = await inspector([...nobody, '--is-baseline', '--audit-dir', '/proc/nobody/audit']);
+  assert.equal(code, 1);
+  assert.match(stderr, /^firewall-inspector: error: STORE_DENIED: \/proc\/nobody\/audit\/fw_\w+_commands\.log: /);
+});
+
 test('selftest needs nothing, and help lists every exit code and subcommand', async () => {
   const selftest = await inspector(['selftest'], { env: { PATH: '/usr/bin:/bin' } });
   assert.deepEqual([selftest.code, selftest.stdout.match(/^ok /gm)?.length], [0, 5], selftest.stdout);
