@@ -1,7 +1,7 @@
 import type { z } from 'zod';
-import { createOnce } from '../activities/documents.ts';
+import { createOnce, readRequest } from '../activities/documents.ts';
 import { artifactNames } from '../core/artifact-names.ts';
-import { documentBytes, parseDocument } from '../core/baseline/integrity.ts';
+import { documentBytes } from '../core/baseline/integrity.ts';
 import { SESSION_ID, sessionIdAt } from '../core/baseline/session-id.ts';
 import { type FleetInput, ORCHESTRATIONS, type RunRequest, type RunSettings } from '../core/contracts.ts';
 import { OperationError } from '../core/errors.ts';
@@ -34,10 +34,9 @@ export function startRun(request: ApiRequest, client: DurableClient, services: R
     if ('response' in parsed) return parsed.response;
     const { mode, selector, baseline, approve, session_id } = parsed.body;
     const now = services.now();
-    const runId = session_id ?? sessionIdAt(now);
-    const runRequest: RunRequest = {
+    const asked: RunRequest = {
       schema_version: 1,
-      run_id: runId,
+      run_id: session_id ?? sessionIdAt(now),
       mode,
       selector,
       baseline: baseline ?? null,
@@ -45,7 +44,8 @@ export function startRun(request: ApiRequest, client: DurableClient, services: R
       requested_at: now.toISOString(),
       trigger: 'http',
     };
-    await storeRequest(services.store, runRequest);
+    const runId =
+      session_id === undefined ? await storeUnnamed(services.store, asked) : await storeRequest(services.store, asked);
     await startOnce(client, runId, { runId, settings: services.settings.run });
     const links = operationLinks(runId);
     return json(
@@ -56,20 +56,35 @@ export function startRun(request: ApiRequest, client: DurableClient, services: R
   });
 }
 
-/** A request repeated later differs in its time only; everything else must be what was asked before. */
-async function storeRequest(store: SnapshotStore, request: RunRequest): Promise<void> {
+/** A request repeated differs in its time only; everything else must be what was asked before. */
+async function storeRequest(store: SnapshotStore, request: RunRequest): Promise<string> {
   const name = artifactNames.runRequest(request.run_id);
-  const stored = await store.read('runs', name);
-  const requestedAt =
-    stored === null ? request.requested_at : (parseDocument(stored.bytes) as unknown as RunRequest).requested_at;
   try {
-    await createOnce(store, 'runs', name, documentBytes({ ...request, requested_at: requestedAt }));
+    await createOnce(store, 'runs', name, documentBytes(request));
   } catch (error) {
     if (!(error instanceof OperationError) || error.code !== 'STORE_CONFLICT') throw error;
+    const stored = await readRequest(store, request.run_id);
+    const repeated = documentBytes({ ...request, requested_at: stored.requested_at });
+    if (Buffer.compare(repeated, documentBytes(stored)) === 0) return request.run_id;
     throw new OperationError('STORE_CONFLICT', `session ${request.run_id}`, 'was used for another request', {
       nextStep: 'leave session_id out, or choose a new one',
       cause: error,
     });
+  }
+  return request.run_id;
+}
+
+const UNNAMED_PER_SECOND = 20;
+
+/** Under the time's id, or with `_2`, `_3` … at its end where other requests of this second have it. */
+async function storeUnnamed(store: SnapshotStore, request: RunRequest): Promise<string> {
+  for (let count = 1; ; count += 1) {
+    try {
+      return await storeRequest(store, count === 1 ? request : { ...request, run_id: `${request.run_id}_${count}` });
+    } catch (error) {
+      const taken = error instanceof OperationError && error.code === 'STORE_CONFLICT';
+      if (!taken || count === UNNAMED_PER_SECOND) throw error;
+    }
   }
 }
 

@@ -4,8 +4,8 @@ import { OperationError } from '../core/errors.ts';
 import type { DurableClient } from './http.ts';
 import { selectorSchema } from './run-schema.ts';
 
-/** One instance id for all sweeps: while one lives, another cannot be started. */
-export const SWEEP_INSTANCE = 'drift-sweep';
+/** One instance id for all sweeps: while one lives, another cannot be started. The colon keeps it from being a run's. */
+export const SWEEP_INSTANCE = 'sweep:drift';
 
 export interface SweepServices {
   readonly settings: { readonly run: RunSettings; readonly sweepSelectorJson: string | null };
@@ -28,7 +28,8 @@ export async function startSweep(
     return 'running';
   }
   const now = services.now();
-  const runId = sessionIdAt(now);
+  // Schedulers like full hours: a run that somebody asks for in this very second has an id without the ending.
+  const runId = `${sessionIdAt(now)}_sweep`;
   const input: SweepInput = {
     runId,
     settings: run,

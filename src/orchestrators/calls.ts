@@ -17,6 +17,11 @@ export function* callActivity<Answer>(
   return (yield context.df.callActivityWithRetry(name, retry, input)) as Answer;
 }
 
+/** A child's instance id: the colon cannot be in a session id, so that no caller can name an instance that is not a run. */
+export function childId(context: OrchestrationContext, name: string): string {
+  return `${context.df.instanceId}:${name}`;
+}
+
 /** Runs child orchestrations side by side, each under an id of its own, and waits for all of them. */
 export function* callAll<Answer>(
   context: OrchestrationContext,
@@ -24,9 +29,7 @@ export function* callAll<Answer>(
   children: readonly { readonly id: string; readonly input: object }[],
 ): Generator<Task, Answer[], unknown> {
   if (children.length === 0) return [];
-  const tasks = children.map(({ id, input }) =>
-    context.df.callSubOrchestrator(name, input, `${context.df.instanceId}-${id}`),
-  );
+  const tasks = children.map(({ id, input }) => context.df.callSubOrchestrator(name, input, childId(context, id)));
   return (yield context.df.Task.all(tasks)) as Answer[];
 }
 

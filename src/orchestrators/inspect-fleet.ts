@@ -12,7 +12,7 @@ import {
   type VmInput,
 } from '../core/contracts.ts';
 import { addCounts, NO_COUNTS } from '../core/run-counts.ts';
-import { callActivity, callAll } from './calls.ts';
+import { callActivity, callAll, childId } from './calls.ts';
 
 /** One pass over a fleet. What was asked lies in `runs/{run}/request.json`; history holds ids and counts only. */
 export function* inspectFleet(context: OrchestrationContext): Generator<Task, RunCounts, unknown> {
@@ -53,7 +53,7 @@ export function* inspectLane(context: OrchestrationContext): Generator<Task, Run
   let counts = NO_COUNTS;
   for (const { page, vms } of pages) {
     const input: PageInput = { runId, settings, page, vms };
-    const child = `${context.df.instanceId}-page${page}`;
+    const child = childId(context, `page${page}`);
     const pageCounts = (yield context.df.callSubOrchestrator(ORCHESTRATIONS.inspectPage, input, child)) as RunCounts;
     counts = addCounts([counts, pageCounts]);
   }

@@ -96,7 +96,7 @@ function* takeSlice(
   let failure: Failure = { reason: 'timed_out', code: 'ARM_TIMED_OUT', message: 'no Run Command was finished in time' };
   for (let attempt = 0; attempt < settings.attemptsMax; attempt += 1) {
     // A nonce of its own for every Run Command: an earlier or somebody else's output can never pass for this one's.
-    const nonce = context.df.newGuid(`${capture}/${slice}/${attempt}`).replaceAll('-', '');
+    const nonce = context.df.newGuid(`${context.df.instanceId}/${capture}/${slice}/${attempt}`).replaceAll('-', '');
     const start: StartProbeInput = { runId, page, index, capture, slice, attempt, nonce };
     let step = yield* callActivity<ProbeStep>(context, ACTIVITIES.startProbe, start);
     while (step.kind === 'running') {

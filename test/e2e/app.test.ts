@@ -55,6 +55,7 @@ test('a bad body is refused with pointers to what is wrong', async () => {
     [{ mode: 'drift', selector: { vm_ids: ['web-01'] } }, '/selector'],
     [{ mode: 'drift', selector: {} }, '/selector'],
     [{ mode: 'drift', selector: everything(), session_id: '../x' }, '/session_id'],
+    [{ mode: 'drift', selector: { subscription_id: environment.subscriptionId, resource_group: '..' } }, '/selector'],
     [{ mode: 'baseline', selector: everything(), baseline: 'fw_1' }, '/baseline'],
   ];
   for (const [body, pointer] of bad) {
@@ -142,6 +143,42 @@ test('the same request again is the same run; another request under its id is a 
   );
   assert.equal((await api.operation('base')).status, 'Succeeded');
   assert.equal(environment.arm.runs.length, before);
+});
+
+test('the same request six times at once is one run, each time', async () => {
+  const body = { mode: 'drift', selector: { vm_ids: [vmId('edge-nft')] }, session_id: 'at-once' };
+  const responses = await Promise.all(Array.from({ length: 6 }, () => api.request('POST', 'runs', body)));
+  assert.deepEqual(
+    responses.map(({ status }) => status),
+    Array.from({ length: 6 }, () => 202),
+  );
+  assert.equal((await api.finished('at-once')).counts.vms, 1);
+});
+
+test('different requests of one second, without an id, are runs of their own', async () => {
+  const names = ['edge-nft', 'app-ufw', 'gateway-mixed'];
+  const started = await Promise.all(
+    names.map((name) => api.startRun({ mode: 'drift', selector: { vm_ids: [vmId(name)] } })),
+  );
+  for (const [index, { id }] of started.entries()) {
+    assert.match(id, /^fw_\d{8}_\d{6}(?:_\d+)?$/);
+    assert.deepEqual(
+      (await api.finished(id)).outcomes.map(({ vm_name }) => vm_name),
+      [names[index]],
+    );
+  }
+});
+
+test('no session id names an instance that is not a run', async () => {
+  for (const id of ['base-lane0', 'base-lane0-page0-vm0', 'drift-sweep']) {
+    assert.equal((await problemOf(await api.request('GET', `operations/${id}`))).code, 'OPERATION_MISSING');
+  }
+  const report = await api.run({
+    mode: 'drift',
+    selector: { vm_ids: [vmId('edge-nft')] },
+    session_id: 'base-lane0',
+  });
+  assert.equal(report.counts.in_sync, 1);
 });
 
 test('an unchanged fleet is in sync', async () => {
@@ -279,7 +316,8 @@ test('a sweep runs by its timer, and never two at once', async () => {
   const started = () => log.filter((line) => /drift-sweep: started run/.test(line)).length;
   for (let waited = 0; started() === 0 && waited < 10_000; waited += 100)
     await new Promise((resolve) => setTimeout(resolve, 100));
-  const runId = /started run (fw_\d{8}_\d{6})/.exec(log.find((line) => /started run/.test(line)) ?? '')?.[1] ?? '';
+  const runId =
+    /started run (fw_\d{8}_\d{6}_sweep)/.exec(log.find((line) => /started run/.test(line)) ?? '')?.[1] ?? '';
   const report = await api.finished(runId);
   assert.deepEqual([report.trigger, report.mode], ['timer', 'drift']);
   assert.equal(started(), 1);

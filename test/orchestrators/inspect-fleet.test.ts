@@ -113,7 +113,7 @@ test('a refusal that will not pass ends the run at once, without further tries',
 test('a sweep stores what it asks, then runs under the id of its session', async () => {
   const requests: unknown[] = [];
   const result = await runOrchestration(sweepFleet, {
-    instanceId: 'drift-sweep',
+    instanceId: 'sweep:drift',
     input: {
       runId: 'fw_20260101_000000',
       settings,

@@ -38,9 +38,12 @@ interface Script {
   record?: (input: RecordSnapshotInput) => OutcomeSummary;
 }
 
-async function run(script: Script): Promise<OrchestrationRun & { counts: RunCounts; names: string[] }> {
+async function run(
+  script: Script,
+  instanceId = 'fw_1:lane0:page0:vm3',
+): Promise<OrchestrationRun & { counts: RunCounts; names: string[] }> {
   const result = await runOrchestration(inspectVm, {
-    instanceId: 'fw_1-lane0-page0-vm3',
+    instanceId,
     input: { runId: 'fw_1', page: 0, index: 3, settings: { ...DEFAULT_RUN_SETTINGS, ...script.settings } },
     activities: {
       startProbe: (input: StartProbeInput) => script.start?.(input) ?? running,
@@ -61,6 +64,15 @@ test('a small capture is one Run Command, looked at after a durable timer, then 
   assert.deepEqual(result.names, ['startProbe', 'pollProbe', 'recordSnapshot']);
   assert.equal(result.calls.filter(({ kind }) => kind === 'timer').length, 1);
   assert.deepEqual(result.counts, { ...result.counts, vms: 1, in_sync: 1, not_readable: 0 });
+});
+
+test('two VMs that are asked in the same moment get two nonces', async () => {
+  const nonces = [];
+  for (const vm of ['vm3', 'vm4']) {
+    const result = await run({}, `fw_1:lane0:page0:${vm}`);
+    nonces.push(inputs<StartProbeInput>(result, 'startProbe')[0]?.nonce);
+  }
+  assert.notEqual(nonces[0], nonces[1]);
 });
 
 test('a capture of three slices is three Run Commands, each with a nonce of its own', async () => {
