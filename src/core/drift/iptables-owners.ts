@@ -1,7 +1,7 @@
 import type { IptablesRule, RuleChange } from '../iptables/index.ts';
 import { isUnconditional } from './iptables-breadth.ts';
 import type { TableContext } from './iptables-context.ts';
-import { ACCEPTS, denies, effectOf } from './iptables-effect.ts';
+import { ACCEPTS, DENIES, denies, effectOf } from './iptables-effect.ts';
 import { banShape, dockerShape, isOwnersHabit } from './iptables-habits.ts';
 import { chainOwner, isBanTool, type Owner } from './owners.ts';
 
@@ -40,8 +40,9 @@ export function isChurn(owner: Owner, change: RuleChange, before: TableContext, 
     const accepts = effect === 'chain' && (after.chain(fields.target?.name ?? '').verdicts & ACCEPTS) !== 0;
     return arrives && !accepts;
   }
-  if (owner.name === 'docker' && change.kind === 'removed' && denies(effect)) return !leavesBridgeOpen(rule, after);
-  return true;
+  if (owner.name !== 'docker' || change.kind !== 'removed') return true;
+  const denied = effect === 'chain' && (before.chain(fields.target?.name ?? '').verdicts & DENIES) !== 0;
+  return !((denied || denies(effect)) && leavesBridgeOpen(rule, after));
 }
 
 /** A return without conditions stands above other rules: whichever of them moved, none of them is met now. */

@@ -128,6 +128,11 @@ const HOSTILE: readonly (readonly [string, string, ...string[]])[] = [
   ['a chain of Docker that calls another', 'docker', '^DOCKER -j MINE'],
   ['the guard of a bridge gone', 'docker', '-DOCKER ! -i docker0 -o docker0 -j DROP'],
   ['the isolation of a bridge gone', 'docker', '-DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP'],
+  [
+    'the way to the isolation of a bridge gone',
+    'docker',
+    '-DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2',
+  ],
   ['isolation left at once', 'docker', '^DOCKER-ISOLATION-STAGE-1 -j RETURN'],
   ['a queue in DOCKER', 'docker', '^DOCKER -o docker0 -j NFQUEUE --queue-num 0'],
   ['a host port sent abroad', 'dockerNat', '^DOCKER -p tcp -m tcp --dport 80 -j DNAT --to-destination 203.0.113.9:80'],
