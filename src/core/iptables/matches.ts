@@ -298,7 +298,7 @@ export const MATCHES: readonly ExtensionSpec[] = [
     'connlimit',
     [
       option('--connlimit-upto', unsigned()),
-      option('--connlimit-above', unsigned()),
+      negatable('--connlimit-above', unsigned()),
       option('--connlimit-mask', prefixOrMask),
       option('--connlimit-saddr'),
       option('--connlimit-daddr'),
@@ -350,7 +350,7 @@ export const MATCHES: readonly ExtensionSpec[] = [
   match('nfacct', [option('--nfacct-name', word())], { stateful: true }),
   match('rpfilter', [option('--loose'), option('--validmark'), option('--accept-local'), option('--invert')]),
   match('socket', [option('--transparent'), option('--nowildcard'), option('--restore-skmark')], { stateful: true }),
-  match('cgroup', [negatable('--path', word('path')), negatable('--cgroup', unsigned())]),
+  match('cgroup', [negatable('--path', text('path')), negatable('--cgroup', unsigned())]),
   match('bpf', [option('--bytecode', text('BPF program')), option('--object-pinned', word('path'))]),
   match('devgroup', [negatable('--src-group', deviceGroup), negatable('--dst-group', deviceGroup)]),
   match('cpu', [negatable('--cpu', unsigned())]),

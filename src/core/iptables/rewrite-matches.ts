@@ -49,7 +49,10 @@ export function rewriteStatistic(options: RuleOption[]): RuleOption[] {
 
 export function rewriteConnlimit(options: RuleOption[], family: Family): RuleOption[] {
   const whole = family === 'ipv4' ? 32 : 128;
-  let result = options;
+  // Older versions know no `--connlimit-upto` and save `! --connlimit-above` for it.
+  let result = options.map((option) =>
+    option.name === '--connlimit-above' && option.negated ? made('--connlimit-upto', ...option.values) : option,
+  );
   if (!has(result, '--connlimit-mask')) {
     result = insert(result, made('--connlimit-mask', String(whole)), ['--connlimit-saddr', '--connlimit-daddr']);
   }

@@ -80,7 +80,7 @@ export const hashRate: Grammar = grammar('rate[/unit]', (text) => {
   if (bytes === null) return null;
   // The kernel keeps a byte rate in steps of sixteen.
   const steps = Math.floor(bytesOf(bytes[1] ?? '', bytes[2] ?? '') / 16);
-  return steps === 0 ? null : `${printBytes(steps * 16)}/s`;
+  return `${printBytes(steps * 16)}/s`;
 });
 
 function bytesOf(digits: string, unit: string): number {
