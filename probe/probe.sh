@@ -34,8 +34,9 @@ refuse() {
   exit 2
 }
 
+# KILL, because a tool that does not listen to TERM would be waited for without end; none of them writes anything.
 limited() {
-  if [ "$time_limit" = none ]; then "$@"; else timeout "$command_seconds_max" "$@"; fi
+  if [ "$time_limit" = none ]; then "$@"; else timeout -s KILL "$command_seconds_max" "$@"; fi
 }
 
 # Takes out of a tool's output what moves without anyone changing a rule: counters, remaining times, dates.
@@ -315,7 +316,7 @@ choose_tools() {
   if [ "$texter" = hex ]; then encoding=$encoding+hex; else encoding=$encoding+base64; fi
 
   time_limit=none
-  if timeout 5 true >/dev/null 2>&1; then time_limit=${command_seconds_max}s; fi
+  if timeout -s KILL 5 true >/dev/null 2>&1; then time_limit=${command_seconds_max}s; fi
 }
 
 gather() {

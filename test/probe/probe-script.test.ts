@@ -44,8 +44,8 @@ const PROGRAMS: ReadonlySet<string> = new Set([
   'ipset save',
   // Run with a time limit; "$@" is what `section` was given.
   '"$@"',
-  'timeout "$command_seconds_max" "$@"',
-  'timeout 5 true',
+  'timeout -s KILL "$command_seconds_max" "$@"',
+  'timeout -s KILL 5 true',
   // Encode.
   'base64',
   'busybox "$1" --help',
