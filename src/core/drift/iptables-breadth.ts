@@ -6,6 +6,12 @@ import { type PortSpan, sensitiveServiceIn } from './services.ts';
 /** Matches that look at something else than the packet's place in the network: they narrow nothing here. */
 const NARROWS_NOTHING: ReadonlySet<string> = new Set(['comment', 'tcp', 'udp']);
 
+/** Matches that hold most of the time for most packets, or can be written so that they do. */
+const HOLDS_MOSTLY: ReadonlySet<string> = new Set(['limit', 'statistic', 'time', 'length', 'ttl', 'hl']);
+
+/** Matches that single some packets out: negated, they leave nearly all. */
+const SINGLES_OUT: ReadonlySet<string> = new Set(['set', 'mac', 'mark', 'connmark', 'iprange', 'owner', 'string']);
+
 /** Interfaces that carry traffic of guests, containers and tunnels, not that of the outside. */
 const INNER_INTERFACE =
   /^(lo|docker[0-9]*|br-.*|virbr.*|veth.*|cali.*|cni.*|flannel.*|lxc.*|podman.*|tailscale.*|wg.*|tun.*|tap.*|vnet.*)$/;
@@ -89,7 +95,15 @@ function letsNearlyAllThrough(match: ExtensionUse): boolean {
       return option.negated ? !states.includes('NEW') : states.includes('NEW');
     });
   }
-  return false;
+  if (match.name === 'addrtype' || match.name === 'pkttype') {
+    // What is sent to this host itself: nearly all of what comes in.
+    return match.options.every(
+      ({ name, negated, values }) =>
+        !negated && /^--(dst-type|pkt-type)$/.test(name) && /\b(LOCAL|UNICAST|unicast)\b/.test(values[0] ?? ''),
+    );
+  }
+  if (HOLDS_MOSTLY.has(match.name)) return true;
+  return SINGLES_OUT.has(match.name) && match.options.every((option) => option.negated);
 }
 
 /** Only packets of connections that were accepted before. */
@@ -127,7 +141,7 @@ export function fromAnywhere(fields: RuleFields): boolean {
   if (isInner(fields.inInterface, fields.inInterfaceNegated)) return false;
   return !fields.matches.some(
     ({ name, options }) =>
-      name === 'mac' ||
+      (name === 'mac' && options.some(({ negated }) => !negated)) ||
       (name === 'iprange' &&
         options.some(({ name: range, negated, values }) => {
           return range === '--src-range' && !negated && !isWideRange(values[0] ?? '');

@@ -141,7 +141,10 @@ class DriftAssessor {
   }
 
   #chain(kind: 'chains_added' | 'chains_removed', table: string, chain: IptablesChain): void {
-    const owner = chainOwner(table, chain.name);
+    const side = (kind === 'chains_added' ? this.#after : this.#before).table(table);
+    // nf_tables makes a built-in chain when its first rule comes, be it a ban tool's.
+    const first = kind === 'chains_added' && chain.policy !== null ? soleOwner([chain], side) : null;
+    const owner = chainOwner(table, chain.name) ?? first;
     const detail = {
       type: chain.policy === null ? 'user-defined' : 'builtin',
       policy: chain.policy,
@@ -155,7 +158,6 @@ class DriftAssessor {
       this.#push(kind, table, chain.name, chain.name, assessment, detail, owner, { informational: true });
       return;
     }
-    const side = (kind === 'chains_added' ? this.#after : this.#before).table(table);
     const ephemeral = owner?.ephemeral === true && chain.rules.every((rule) => isHabitIn(side, owner, rule));
     const assessment = this.#chainAsWhole(kind === 'chains_added', table, chain);
     const reason = `chain ${chain.name} ${verb}: ${assessment.reason}`;

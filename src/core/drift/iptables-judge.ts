@@ -139,7 +139,7 @@ function judgeAcceptRemoved(placed: PlacedRule, context: ChainContext, what: str
   return judged('critical', `${what} is gone, and what nothing accepts is dropped here: the last accept of this`);
 }
 
-/** RETURN in a built-in chain is its policy; elsewhere the caller's next rule decides. */
+/** RETURN in a built-in chain is its policy; elsewhere the caller's next rule decides. So does a goto that comes to an end. */
 function judgeReturnAdded(placed: PlacedRule, what: string): Assessment {
   const { policy = null } = placed.table.table.chains.get(placed.rule.chain) ?? {};
   const skips = `${what}: changes which packets meet the rules below`;
@@ -151,6 +151,11 @@ function judgeJumpAdded(placed: PlacedRule, what: string): Assessment {
   const fields = placed.rule.fields;
   if (isUnknownTarget(placed)) return judged('high', `${what}: what it does is not known here`);
   const target = placed.table.chain(fields.target?.name ?? '');
+  if (fields.goto) {
+    // What comes to the end of that chain does not come back: the policy, or the caller, decides on it.
+    const left = judgeReturnAdded(placed, what);
+    if (left.severity === 'critical' || (target.verdicts & DENIES) === 0) return left;
+  }
   if ((target.verdicts & DENIES) !== 0) return judged('critical', `${what}: packets can now be dropped there`);
   if ((target.verdicts & ACCEPTS) === 0) return judged('low', `${what}, which decides nothing`);
   return judged('high', `${what}: packets can now be accepted there`);
@@ -165,6 +170,7 @@ function judgeJumpRemoved(placed: PlacedRule, context: ChainContext, what: strin
   if (isUnknownTarget(placed)) return judged('high', `${what} is gone: what it did is not known here`);
   const target = placed.table.chain(placed.rule.fields.target?.name ?? '');
   if ((target.verdicts & DENIES) !== 0) return judged('critical', `${what} is gone: what was dropped there passes on`);
+  if (placed.rule.fields.goto) return judged('high', `${what} is gone: these packets now meet the rules below`);
   if ((target.verdicts & ACCEPTS) === 0) return judged('low', `${what} is gone, which decided nothing`);
   if (context.deniedByDefault) return judged('critical', `${what} is gone: what was accepted there is now dropped`);
   return judged('medium', `${what} is gone`);

@@ -235,3 +235,14 @@ for (const [name, frame, ...edits] of CHURN) {
     );
   });
 }
+
+test('folded: the built-in chain that comes with the first rule of a ban tool; not with anything else in it', () => {
+  const parse = (text: string) => parseIptablesSave(text, { family: 'ipv4' }).ruleset;
+  const jail = '*filter\n:INPUT ACCEPT [0:0]\n:f2b-sshd - [0:0]\n-A INPUT -p tcp -j f2b-sshd\n-A f2b-sshd -j RETURN\n';
+  const drift = (text: string) => assessIptablesDrift(parse(''), parse(`${text}COMMIT\n`));
+  assert.deepEqual(new Set(drift(jail).map(({ ephemeral }) => ephemeral)), new Set([true]));
+  const evil = drift(`${jail}-A INPUT -j ACCEPT\n`).find(({ chain }) => chain === 'INPUT');
+  assert.equal(evil?.ephemeral, false);
+  const closed = drift(jail.replace('INPUT ACCEPT', 'INPUT DROP')).find(({ chain }) => chain === 'INPUT');
+  assert.deepEqual([closed?.ephemeral, closed?.severity], [false, 'critical']);
+});
