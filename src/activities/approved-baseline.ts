@@ -1,7 +1,9 @@
 import { artifactNames } from '../core/artifact-names.ts';
 import { documentBytes, parseDocument } from '../core/baseline/integrity.ts';
+import { SESSION_ID } from '../core/baseline/session-id.ts';
 import type { Snapshot } from '../core/baseline/snapshot.ts';
-import { OperationError } from '../core/errors.ts';
+import { IntegrityError, OperationError } from '../core/errors.ts';
+import { isJsonObject, type Json } from '../core/json.ts';
 import type { SnapshotStore } from '../core/ports.ts';
 
 /** `state/{vm}/approved.json`: the baseline that sweeps compare with, and the digest it had when it was approved. */
@@ -16,19 +18,46 @@ export interface ApprovedBaseline {
 
 const REPLACE_ATTEMPTS = 5;
 
-export async function readApproved(
+/** Errors: IntegrityError when what lies there is not what `approveBaseline` writes. */
+export async function readApproved(store: SnapshotStore, vmKey: string): Promise<ApprovedBaseline | null> {
+  const stored = await readPointer(store, vmKey);
+  if (stored !== null && stored.approved === null) {
+    const name = artifactNames.approved(vmKey);
+    throw new IntegrityError('BASELINE_TAMPERED', name, 'it does not say which baseline is approved, nor its digest');
+  }
+  return stored?.approved ?? null;
+}
+
+async function readPointer(
   store: SnapshotStore,
   vmKey: string,
-): Promise<{ approved: ApprovedBaseline; etag: string } | null> {
+): Promise<{ approved: ApprovedBaseline | null; etag: string } | null> {
   const stored = await store.read('state', artifactNames.approved(vmKey));
-  return stored === null
-    ? null
-    : { approved: parseDocument(stored.bytes) as unknown as ApprovedBaseline, etag: stored.etag };
+  return stored === null ? null : { approved: parsePointer(stored.bytes), etag: stored.etag };
+}
+
+function parsePointer(bytes: Uint8Array): ApprovedBaseline | null {
+  let value: Json;
+  try {
+    value = parseDocument(bytes);
+  } catch {
+    return null;
+  }
+  if (!isJsonObject(value)) return null;
+  const { session_id: sessionId, sha256, snapshot_at: at } = value;
+  const ok =
+    typeof sessionId === 'string' &&
+    SESSION_ID.test(sessionId) &&
+    typeof sha256 === 'string' &&
+    /^[0-9a-f]{64}$/.test(sha256) &&
+    typeof at === 'string';
+  return ok ? (value as unknown as ApprovedBaseline) : null;
 }
 
 /**
  * Makes a snapshot the approved baseline, unless a later one is approved already: two baseline runs at once, or an
- * activity that runs twice, end with the newest capture. Errors: `STATE_CONTENDED`.
+ * activity that runs twice, end with the newest capture. A pointer that cannot be read is replaced: a new baseline is the
+ * way out. Errors: `STATE_CONTENDED`.
  */
 export async function approveBaseline(
   store: SnapshotStore,
@@ -37,14 +66,15 @@ export async function approveBaseline(
   sha256: string,
 ): Promise<void> {
   for (let attempt = 0; attempt < REPLACE_ATTEMPTS; attempt += 1) {
-    const current = await readApproved(store, vmKey);
-    if (current !== null && current.approved.snapshot_at >= snapshot.snapshot_at) return;
+    const current = await readPointer(store, vmKey);
+    const before = current?.approved ?? null;
+    if (before !== null && before.snapshot_at >= snapshot.snapshot_at) return;
     const approved: ApprovedBaseline = {
       schema_version: 1,
       session_id: snapshot.session_id,
       sha256,
       snapshot_at: snapshot.snapshot_at,
-      previous: current?.approved.session_id ?? null,
+      previous: before?.session_id ?? null,
     };
     const bytes = documentBytes(approved);
     if ((await store.replace('state', artifactNames.approved(vmKey), bytes, current?.etag ?? null)) === 'replaced')

@@ -2,7 +2,7 @@ import { artifactNames } from '../core/artifact-names.ts';
 import { documentBytes } from '../core/baseline/integrity.ts';
 import type { OutcomeDrift, VmOutcome } from '../core/contracts.ts';
 import { buildDriftDocument, type ComparedSide, type DriftDocument } from '../core/drift/drift-document.ts';
-import { IntegrityError } from '../core/errors.ts';
+import { IntegrityError, OperationError } from '../core/errors.ts';
 import type { SnapshotStore } from '../core/ports.ts';
 import { readApproved } from './approved-baseline.ts';
 import { createOnce } from './documents.ts';
@@ -21,11 +21,12 @@ export async function compareWithBaseline(
   current: ComparedSide,
   named: string | null,
 ): Promise<Compared> {
-  const approved = await readApproved(store, vmKey);
-  const sessionId = named ?? approved?.approved.session_id ?? null;
-  if (sessionId === null) return { verdict: 'unrecorded', integrity: 'not_checked', baseline_session: null };
+  let sessionId = named;
   try {
-    const noted = approved?.approved.session_id === sessionId ? approved.approved.sha256 : null;
+    const approved = await readApproved(store, vmKey);
+    sessionId ??= approved?.session_id ?? null;
+    if (sessionId === null) return { verdict: 'unrecorded', integrity: 'not_checked', baseline_session: null };
+    const noted = approved?.session_id === sessionId ? approved.sha256 : null;
     const baseline = await readBaseline(store, vmKey, sessionId, noted, current.firewall);
     // A named session that this VM has no baseline of: nothing to compare with, which is not "in sync".
     if (baseline === null) return { verdict: 'unrecorded', integrity: 'not_checked', baseline_session: sessionId };
@@ -44,7 +45,7 @@ export async function compareWithBaseline(
       drift: drift.drift_detected ? summarizeDrift(drift) : null,
     };
   } catch (error) {
-    if (!(error instanceof IntegrityError)) throw error;
+    if (!(error instanceof OperationError) || !UNUSABLE.has(error.code)) throw error;
     return {
       verdict: null,
       integrity: 'failed',
@@ -53,11 +54,14 @@ export async function compareWithBaseline(
         code: error.code,
         reason: 'integrity',
         message: `${error.subject}: ${error.what}`,
-        next_step: nextStepFor('integrity'),
+        next_step: error.code === 'BASELINE_FORMAT' ? 'record a new baseline' : nextStepFor('integrity'),
       },
     };
   }
 }
+
+/** What a baseline can be that nothing is compared with. */
+const UNUSABLE: ReadonlySet<string> = new Set(['BASELINE_COMPANION_MISSING', 'BASELINE_TAMPERED', 'BASELINE_FORMAT']);
 
 /** One run baselines many VMs under one session id: a pair of files moved between their folders still agrees. */
 function isSameVm(baseline: ComparedSide, current: ComparedSide): boolean {

@@ -31,6 +31,10 @@ export async function readBaseline(
     store.read('baselines', artifactNames.companion(vmKey, sessionId)),
   ]);
   if (stored === null) {
+    if (companion !== null) {
+      const what = 'its companion is there and it is not: it was removed, or never written to the end';
+      throw new IntegrityError('BASELINE_TAMPERED', name, what);
+    }
     // It was approved, so it was there: gone is tampered with, not "never recorded".
     if (noted === null) return null;
     throw new IntegrityError('BASELINE_TAMPERED', name, 'the approved baseline is no longer there');

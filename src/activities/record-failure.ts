@@ -13,7 +13,7 @@ export const makeRecordFailure =
 
 export function failureOutcome(
   target: VmTarget,
-  failure: Pick<RecordFailureInput, 'reason' | 'code' | 'message'>,
+  failure: Pick<RecordFailureInput, 'reason' | 'code' | 'message'> & { readonly nextStep?: string },
 ): VmOutcome {
   return {
     vm_id: target.vm_id,
@@ -29,7 +29,7 @@ export function failureOutcome(
       code: failure.code,
       reason: failure.reason,
       message: failure.message.slice(0, 300),
-      next_step: NEXT_STEPS[failure.reason],
+      next_step: failure.nextStep || NEXT_STEPS[failure.reason],
     },
     framework: null,
     snapshot_session: null,
@@ -50,7 +50,8 @@ const NEXT_STEPS: Record<FailureReason, string> = {
   agent_not_ready:
     'check the VM agent (waagent) and whether the VM, or a firewall rule on it, blocks 168.63.129.16; use SSH until it reports',
   busy: 'another Run Command holds the VM; try again when it is done (it ends by itself after 90 minutes at most)',
-  denied: 'give the app Microsoft.Compute/virtualMachines/read and …/runCommand/action on this VM',
+  denied:
+    'has the app an identity, and the identity Microsoft.Compute/virtualMachines/read, …/runCommand/action and Microsoft.Compute/locations/operations/read for this VM?',
   not_linux: 'only Linux has netfilter; leave Windows VMs out of the selector',
   throttled: 'ARM is throttling; run again later or with fewer lanes',
   timed_out:

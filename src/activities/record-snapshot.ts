@@ -1,6 +1,7 @@
 import { artifactNames } from '../core/artifact-names.ts';
 import { probeScriptSha256 } from '../core/capture/probe-script.ts';
 import type { OutcomeSummary, RecordSnapshotInput, RunRequest, VmOutcome, VmTarget } from '../core/contracts.ts';
+import { OperationError } from '../core/errors.ts';
 import { vmKey } from '../core/vm-id.ts';
 import { approveBaseline } from './approved-baseline.ts';
 import { compareWithBaseline } from './compare-with-baseline.ts';
@@ -26,8 +27,25 @@ export const makeRecordSnapshot =
       readRequest(store, input.runId),
       readTarget(store, input.runId, input),
     ]);
-    return recordOutcome(store, input.runId, input, await inspectCapture(services, input, request, target));
+    return recordOutcome(
+      store,
+      input.runId,
+      input,
+      await refusal(target, () => inspectCapture(services, input, request, target)),
+    );
   };
+
+/** What trying again would not change is the VM's outcome, under its own code. */
+async function refusal(target: VmTarget, inspect: () => Promise<VmOutcome>): Promise<VmOutcome> {
+  try {
+    return await inspect();
+  } catch (error) {
+    if (!(error instanceof OperationError) || error.retryable) throw error;
+    const { code, subject, what, nextStep } = error;
+    const message = `${subject}: ${what}`;
+    return failureOutcome(target, { reason: 'internal_error', code, message, nextStep });
+  }
+}
 
 async function inspectCapture(
   { store, probeText }: Services,

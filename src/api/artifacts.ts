@@ -1,3 +1,4 @@
+import { readApproved } from '../activities/approved-baseline.ts';
 import { artifactNames } from '../core/artifact-names.ts';
 import { verifySnapshotBytes } from '../core/baseline/integrity.ts';
 import { SESSION_ID } from '../core/baseline/session-id.ts';
@@ -19,7 +20,9 @@ export function getSnapshot(request: ApiRequest, store: SnapshotStore): Promise<
       const snapshot = await store.read(area, name);
       if (snapshot === null) continue;
       const companion = await store.read(area, artifactNames.companion(vmKey, sessionId));
-      const digest = verifySnapshotBytes(name, snapshot.bytes, companion?.bytes ?? null);
+      const approved = area === 'baselines' ? await readApproved(store, vmKey) : null;
+      const noted = approved?.session_id === sessionId ? approved.sha256 : null;
+      const digest = verifySnapshotBytes(name, snapshot.bytes, companion?.bytes ?? null, noted);
       return immutable(request, snapshot.bytes, digest);
     }
     return problem(404, 'SNAPSHOT_MISSING', 'No such snapshot', 'this VM has no snapshot of this session');

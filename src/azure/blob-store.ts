@@ -54,7 +54,7 @@ export class BlobSnapshotStore implements SnapshotStore {
         for await (const chunk of readableStreamBody ?? []) chunks.push(Buffer.from(chunk));
         return { bytes: new Uint8Array(Buffer.concat(chunks)), etag: etag ?? '' };
       } catch (error) {
-        if (isStatus(error, 404)) return null;
+        if (isMissingBlob(error)) return null;
         throw error;
       }
     });
@@ -69,7 +69,7 @@ export class BlobSnapshotStore implements SnapshotStore {
         });
         return 'replaced';
       } catch (error) {
-        if (isStatus(error, 409) || isStatus(error, 412) || isStatus(error, 404)) return 'conflict';
+        if (isStatus(error, 409) || isStatus(error, 412) || isMissingBlob(error)) return 'conflict';
         throw error;
       }
     });
@@ -111,4 +111,9 @@ export class BlobSnapshotStore implements SnapshotStore {
 
 function isStatus(error: unknown, status: number): boolean {
   return (error as { statusCode?: number }).statusCode === status;
+}
+
+/** A container that is gone is no answer about what lies in it. */
+function isMissingBlob(error: unknown): boolean {
+  return isStatus(error, 404) && (error as { code?: string }).code !== 'ContainerNotFound';
 }

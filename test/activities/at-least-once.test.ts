@@ -5,6 +5,7 @@ import { type ArmSimulator, startArmSimulator } from '../../local/arm/arm-simula
 import { type LocalStorage, startAzurite } from '../../local/azurite.ts';
 import { type Fleet, startFleet } from '../../local/fleet/fleet.ts';
 import { readApproved } from '../../src/activities/approved-baseline.ts';
+import { readOutcome } from '../../src/activities/documents.ts';
 import { makeFinishRun } from '../../src/activities/finish-run.ts';
 import { makeListFleet } from '../../src/activities/list-fleet.ts';
 import { makeOpenRun } from '../../src/activities/open-run.ts';
@@ -12,14 +13,15 @@ import { makePollProbe } from '../../src/activities/poll-probe.ts';
 import { makeRecordFailure } from '../../src/activities/record-failure.ts';
 import { makeRecordSnapshot } from '../../src/activities/record-snapshot.ts';
 import { makeStartProbe } from '../../src/activities/start-probe.ts';
+import { getSnapshot } from '../../src/api/artifacts.ts';
 import { BlobSnapshotStore } from '../../src/azure/blob-store.ts';
 import { ComputeClients } from '../../src/azure/compute-clients.ts';
 import { AzureRunCommandRunner } from '../../src/azure/run-command-runner.ts';
 import type { AppServices } from '../../src/azure/services.ts';
 import { makeAzureServices } from '../../src/azure/services.ts';
 import { artifactNames } from '../../src/core/artifact-names.ts';
-import type { ProbeStep, RunMode, RunReport, StartProbeInput } from '../../src/core/contracts.ts';
-import { OperationError } from '../../src/core/errors.ts';
+import { companionText, sha256Hex } from '../../src/core/baseline/integrity.ts';
+import type { ProbeStep, RunMode, RunReport, StartProbeInput, VmOutcome } from '../../src/core/contracts.ts';
 import { vmKey } from '../../src/core/vm-id.ts';
 
 // Durable activities run at least once: whatever runs twice, or dies half-way, must leave what one run leaves.
@@ -51,13 +53,13 @@ beforeEach(async () => {
 const place = { page: 0, index: 0 };
 const target = () => fleet.vms.find(({ name }) => name === 'edge-nft') ?? assert.fail('no such VM');
 
-async function open(runId: string, mode: RunMode): Promise<void> {
+async function open(runId: string, mode: RunMode, baseline: string | null = null): Promise<void> {
   await makeOpenRun(services)({
     schema_version: 1,
     run_id: runId,
     mode,
     selector: { vm_ids: [target().id] },
-    baseline: null,
+    baseline,
     requested_at: '2026-01-01T00:00:00.000Z',
     trigger: 'http',
   });
@@ -185,13 +187,84 @@ async function clear(names: readonly string[]): Promise<void> {
   }
 }
 
-test('other bytes under a baseline’s name are a conflict, and stay as they are', async () => {
+test('other bytes under a baseline’s name are a conflict, said of the VM, and stay as they are', async () => {
   await open('fw_7', 'baseline');
   await capture('fw_7');
   const name = artifactNames.snapshot(vmKey(target().id), 'fw_7');
   await services.store.create('baselines', name, new TextEncoder().encode('somebody else’s'));
-  await assert.rejects(record('fw_7'), (error) => error instanceof OperationError && error.code === 'STORE_CONFLICT');
+  const summary = await record('fw_7');
+  assert.deepEqual([summary.baselined, summary.coverage], [false, 'failed']);
+  const problem = (await readOutcome(services.store, 'fw_7', place))?.problem;
+  assert.equal(problem?.code, 'STORE_CONFLICT');
+  assert.match(problem?.next_step ?? '', /new session id/);
   assert.equal(new TextDecoder().decode((await services.store.read('baselines', name))?.bytes), 'somebody else’s');
+});
+
+const key = () => vmKey(target().id);
+const utf8 = (text: string) => new TextEncoder().encode(text);
+
+/** Puts bytes where the store itself would refuse to, as an intruder with access to the account does. */
+async function put(area: string, name: string, bytes: Uint8Array): Promise<void> {
+  const container = BlobServiceClient.fromConnectionString(storage.connectionString).getContainerClient(area);
+  await container.getBlockBlobClient(name).upload(bytes as Uint8Array<ArrayBuffer>, bytes.length);
+}
+
+async function compared(runId: string, baseline: string | null): Promise<VmOutcome> {
+  await open(runId, 'drift', baseline);
+  await capture(runId);
+  await record(runId);
+  return (await readOutcome(services.store, runId, place)) ?? assert.fail('no outcome');
+}
+
+test('a baseline that verifies and is no snapshot is an outcome that says so', async () => {
+  for (const [index, text] of ['hello', '{}', '{"session_id":"odd","rulesets":{}}'].entries()) {
+    await put('baselines', artifactNames.snapshot(key(), 'odd'), utf8(text));
+    await put('baselines', artifactNames.companion(key(), 'odd'), utf8(companionText(sha256Hex(text))));
+    const { verdict, integrity, coverage, problem } = await compared(`fw_10_${index}`, 'odd');
+    assert.deepEqual([verdict, integrity, coverage], [null, 'failed', 'complete']);
+    assert.equal(problem?.code, 'BASELINE_FORMAT');
+    assert.match(problem?.next_step ?? '', /record a new baseline/);
+  }
+});
+
+test('a companion without its snapshot is tamper evidence, not "never recorded"', async () => {
+  await put('baselines', artifactNames.companion(key(), 'half'), utf8(companionText(sha256Hex('x'))));
+  const { verdict, integrity, problem } = await compared('fw_11', 'half');
+  assert.deepEqual([verdict, integrity, problem?.code], [null, 'failed', 'BASELINE_TAMPERED']);
+});
+
+test('an approved-baseline pointer that this program did not write is never "unrecorded"; a new baseline replaces it', async () => {
+  const pointers = ['', 'x', 'null', '{}', '{"session_id":5}', '{"session_id":"../x","sha256":"y","snapshot_at":"z"}'];
+  for (const [index, text] of pointers.entries()) {
+    await put('state', artifactNames.approved(key()), utf8(text));
+    const { verdict, integrity, problem } = await compared(`fw_12_${index}`, null);
+    assert.deepEqual([verdict, integrity, problem?.code], [null, 'failed', 'BASELINE_TAMPERED'], text);
+    assert.match(problem?.message ?? '', /approved\.json/);
+  }
+  await open('fw_12_new', 'baseline');
+  await capture('fw_12_new');
+  await record('fw_12_new');
+  assert.equal((await readApproved(services.store, key()))?.session_id, 'fw_12_new');
+});
+
+test('an approved baseline that was replaced together with its companion is not served as verified', async () => {
+  await open('fw_13', 'baseline');
+  await capture('fw_13');
+  await record('fw_13');
+  const name = artifactNames.snapshot(key(), 'fw_13');
+  const forged = utf8(
+    new TextDecoder().decode((await services.store.read('baselines', name))?.bytes).replace('"', ' "'),
+  );
+  await put('baselines', name, forged);
+  await put('baselines', artifactNames.companion(key(), 'fw_13'), utf8(companionText(sha256Hex(forged))));
+  const request = {
+    params: { vm_key: key(), session_id: 'fw_13' },
+    headers: new Headers(),
+    text: async () => '',
+  };
+  const response = await getSnapshot(request, services.store);
+  assert.equal(response.status, 409);
+  assert.match(String(response.body), /BASELINE_TAMPERED/);
 });
 
 test('of two baseline runs at once the later capture is approved, in whichever order they finish', async () => {
@@ -201,7 +274,7 @@ test('of two baseline runs at once the later capture is approved, in whichever o
   }
   await record('fw_8b');
   await record('fw_8a');
-  assert.equal((await readApproved(services.store, vmKey(target().id)))?.approved.session_id, 'fw_8b');
+  assert.equal((await readApproved(services.store, vmKey(target().id)))?.session_id, 'fw_8b');
 });
 
 test('the first outcome of a VM stands, and a run without an outcome reports the VM as failed', async () => {

@@ -27,12 +27,20 @@ test('a missing container is an error that names it and says what to look at', a
   const service = BlobServiceClient.fromConnectionString(storage.connectionString);
   for await (const { name } of service.listContainers()) await service.deleteContainer(name);
   const store = new BlobSnapshotStore(service);
-  await assert.rejects(store.create('baselines', 'vm/a.json', new Uint8Array(1)), (error) => {
-    assert.ok(error instanceof OperationError);
-    assert.equal(error.code, 'BLOB_FAILED');
-    assert.match(error.message, /is the container "baselines" there/);
-    return true;
-  });
+  const asks: [string, () => Promise<unknown>][] = [
+    ['baselines', () => store.create('baselines', 'vm/a.json', new Uint8Array(1))],
+    // "There is no baseline" would be another answer.
+    ['baselines', () => store.read('baselines', 'vm/a.json')],
+    ['state', () => store.replace('state', 'vm/approved.json', new Uint8Array(1), null)],
+  ];
+  for (const [container, ask] of asks) {
+    await assert.rejects(ask, (error) => {
+      assert.ok(error instanceof OperationError);
+      assert.equal(error.code, 'BLOB_FAILED');
+      assert.match(error.message, new RegExp(`is the container "${container}" there`));
+      return true;
+    });
+  }
 });
 
 test('a wrong account key is a denial, and the message carries no secret', async () => {
