@@ -193,7 +193,8 @@ function textLength(bytes: Uint8Array): number {
 }
 
 test('a tool that never ends is stopped, and what it printed until then is no ruleset', () => {
-  const impatient = '#!/bin/sh\n[ "$4" = true ] && exit 0\nsignal=$2\nshift 3\nexec /usr/bin/timeout -s "$signal" 1 "$@"\n';
+  const impatient =
+    '#!/bin/sh\n[ "$4" = true ] && exit 0\nsignal=$2\nshift 3\nexec /usr/bin/timeout -s "$signal" 1 "$@"\n';
   // Not even when it is asked to.
   const endless = "#!/bin/sh\n[ \"$1\" != --version ] || exit 0\ntrap '' TERM\necho '*filter'\nsleep 20\nsleep 20\n";
   const env = environment({ ...TOOLS, timeout: { script: impatient }, ipset: { script: endless } });
