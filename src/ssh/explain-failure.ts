@@ -26,6 +26,12 @@ interface Sign {
  */
 const SIGNS: readonly Sign[] = [
   {
+    // The line behind it, ssh's last, says only how many there are.
+    code: 'SSH_FAILED',
+    line: /^(.+: line \d+: Bad configuration option: .+)$/m,
+    what: 'ssh does not take its own configuration: $1',
+  },
+  {
     code: 'SSH_HOST_KEY_CHANGED',
     line: /^@ +WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!/m,
     what: 'its host key is another one than known_hosts has',

@@ -453,6 +453,50 @@ test('more output than any probe has is cut off', { skip }, async () => {
   assert.equal(stdout.length, 20_000_000);
 });
 
+test('what ssh says in words that are not known here is passed on, and how to see more is said', { skip }, async () => {
+  network.clientConfig('NoSuchOption yes\n');
+  const option = await failure(asRoot());
+  // At LogLevel ERROR ssh does not say which algorithms it missed; by hand it does.
+  network.clientConfig('KexAlgorithms diffie-hellman-group1-sha1\n');
+  const mute = await failure(asRoot());
+  const way = await failure(behind());
+  network.clientConfig('');
+  assert.deepEqual([option.code, option.retryable], ['SSH_FAILED', false]);
+  assert.match(
+    option.what,
+    /^ssh does not take its own configuration: \S+config: line 1: Bad configuration option: nosuchoption$/,
+  );
+  assert.match(mute.message, /^SSH_FAILED: root@10\.201\.1\.2: ssh ended with status 255 and said nothing; try: ssh /);
+  assert.match(way.message, /^SSH_BASTION_REFUSED: .*: Unable to negotiate with .* no matching key exchange method/);
+  assert.equal((way.cause as OperationError).code, 'SSH_FAILED');
+});
+
+test('a login with a restricted shell, or one that reads what is meant for the probe, is an error', {
+  skip,
+}, async () => {
+  const odd = await network.serve({
+    namespace: 'direct',
+    port: 2024,
+    authorized: { inspector: 'admin', plain: 'admin' },
+    prepare:
+      "sed -i 's|^\\(plain:.*\\):/bin/sh$|\\1:/bin/rbash|' $root/etc/passwd; echo 'cat >/dev/null' >$root/home/inspector/.bashrc",
+  });
+  network.knownHosts({ '[10.201.1.2]:2024': odd.hostKey });
+  const restricted = await failure({ ...asRoot(), user: 'plain', port: 2024 });
+  assert.equal(restricted.code, 'SSH_REMOTE_FAILED');
+  assert.match(restricted.what, /restricted/);
+  const nonce = newNonce();
+  const script = buildProbeScript(probeText, { nonce, slice: 1, mode: 'full' });
+  const { stdout } = await runProbeOverSsh({ ...asRoot(), user: 'inspector', port: 2024 }, script, {
+    deadlineMs: DEADLINE_MS,
+    env: network.env,
+  });
+  const eaten = decodeSlice(stdout, { nonce, slice: 1 });
+  assert.deepEqual([eaten.ok, eaten.ok || eaten.code], [false, 'PROBE_EMPTY']);
+  await odd.stop();
+  knowAll();
+});
+
 test('where there is no ssh, that is said', { skip }, async () => {
   const empty = join(network.home, 'empty');
   mkdirSync(empty);

@@ -61,7 +61,7 @@ describe('a host over real OpenSSH', { skip: skipReason() }, () => {
     network.run('direct', 'iptables -A INPUT -s 10.0.0.0/8 -p tcp --dport 443 -j ACCEPT');
     const baseline = await run(...direct(), '--is-baseline', '--session-id', 'direct_base');
     assert.equal(baseline.code, 0, baseline.stderr);
-    assert.match(baseline.stderr, /… connecting to inspector@10\.201\.1\.2\n… the probe answers/);
+    assert.match(baseline.stderr, /^… connecting to inspector@10\.201\.1\.2\n… the probe answers\n… received /);
     network.run('direct', 'iptables -R INPUT 1 -p tcp --dport 443 -j ACCEPT');
     const { code, stdout } = await run(...direct(), '--compare-baseline', 'direct_base', '--fail-on', 'low');
     assert.equal(code, 3);
