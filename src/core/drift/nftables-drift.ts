@@ -29,6 +29,7 @@ import {
   judgeRuleRemoved,
 } from './nftables-judge-rule.ts';
 import { isOnlyExpiry, judgeSetAsWhole, judgeSetChanged, printMember } from './nftables-judge-set.ts';
+import { ChainMoves } from './nftables-moves.ts';
 import type { RulePlace } from './nftables-place.ts';
 import { chainOwner, type Owner, setOwner, tableOwner } from './owners.ts';
 import { nftReferenceFields } from './reference-fields.ts';
@@ -49,17 +50,21 @@ const USERS_LISTED_MAX = 20;
  * by their number and by the worst of them.
  */
 export function assessNftablesDrift(baseline: NftRuleset, current: NftRuleset): AssessedChange[] {
-  const assessor = new Assessor(baseline, current);
-  return diffRulesets(baseline, current).changes.flatMap((change) => assessor.assess(change));
+  const { changes } = diffRulesets(baseline, current);
+  const assessor = new Assessor(baseline, current, changes);
+  return changes.flatMap((change) => assessor.assess(change));
 }
 
 class Assessor {
   readonly #before: Contexts;
   readonly #after: Contexts;
+  readonly #changes: readonly NftChange[];
+  #moves: Map<string, ChainMoves> | null = null;
 
-  constructor(baseline: NftRuleset, current: NftRuleset) {
+  constructor(baseline: NftRuleset, current: NftRuleset, changes: readonly NftChange[]) {
     this.#before = new Contexts(baseline);
     this.#after = new Contexts(current);
+    this.#changes = changes;
   }
 
   assess(change: NftChange): AssessedChange[] {
@@ -204,7 +209,12 @@ class Assessor {
         return make('rules_modified', table, chain, owner, judged, subject, detail, isOpenDoor(change.after, after));
       }
       case 'rule_repositioned': {
-        const judged = judgeRuleMoved(change.after, at(after, change.currentPosition), change.baselinePosition);
+        const judged = judgeRuleMoved(
+          change.after,
+          at(after, change.currentPosition),
+          change.baselinePosition,
+          this.#movesOf(change),
+        );
         const detail = { ...ruleDetail(change.after), ...positions(change) };
         return make('rules_repositioned', table, chain, owner, judged, keyOf(change.after), detail);
       }
@@ -220,6 +230,12 @@ class Assessor {
         return isHidden ? recreated : { ...recreated, informational: true };
       }
     }
+  }
+
+  /** The moves of the chain of a change; those of all chains are read at the first one. */
+  #movesOf({ table, chain }: { readonly table: string; readonly chain: string }): ChainMoves {
+    this.#moves ??= readMoves(this.#changes, this.#before, this.#after);
+    return this.#moves.get(JSON.stringify([table, chain])) as ChainMoves;
   }
 
   #set(change: Extract<NftChange, { kind: `set_${string}` }>): AssessedChange {
@@ -256,6 +272,32 @@ class Assessor {
     if (!isOnlyExpiry(change, users, side.of(table))) return changed;
     return { ...changed, severity: 'noise', ephemeral: true, informational: true };
   }
+}
+
+function readMoves(changes: readonly NftChange[], before: Contexts, after: Contexts): Map<string, ChainMoves> {
+  const byChain = new Map<string, RuleChange[]>();
+  for (const change of changes) {
+    if (!isRuleChange(change)) continue;
+    const key = JSON.stringify([change.table, change.chain]);
+    const list = byChain.get(key);
+    if (list === undefined) byChain.set(key, [change]);
+    else list.push(change);
+  }
+  const moves = new Map<string, ChainMoves>();
+  for (const [key, list] of byChain) {
+    const moved = list.find(({ kind }) => kind === 'rule_repositioned');
+    if (moved === undefined) continue;
+    const chainOf = (context: TableContext): NftChain => context.table.chains.get(moved.chain) as NftChain;
+    const context = after.of(moved.table);
+    moves.set(key, new ChainMoves(chainOf(before.of(moved.table)), chainOf(context), list, context));
+  }
+  return moves;
+}
+
+type RuleChange = Extract<NftChange, { kind: `rule_${string}` }>;
+
+function isRuleChange(change: NftChange): change is RuleChange {
+  return change.kind.startsWith('rule_');
 }
 
 /** The contexts of a ruleset's tables, made when first asked for. */

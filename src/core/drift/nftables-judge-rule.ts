@@ -1,5 +1,6 @@
 import type { NftChain, NftRule } from '../nftables/index.ts';
 import type { Effect, RuleEffect } from './nftables-effects.ts';
+import { ACCEPTS, type ChainMoves, contradicts, MARKS, NAT, TURNS, weightOf } from './nftables-moves.ts';
 import {
   acceptsAfter,
   blocksWireServer,
@@ -266,33 +267,47 @@ function judgeOpened(effect: RuleEffect, place: RulePlace, bases: readonly NftCh
   return { severity: 'critical', reason: `${what}: ${service.name} is open to any source` };
 }
 
-/** A rule that stands elsewhere among its neighbours. */
-export function judgeRuleMoved(rule: NftRule, place: RulePlace, from: number): Assessment {
+/**
+ * A rule that stands elsewhere among its neighbours: an accept that changes places with a drop decides other packets,
+ * one that passes only other accepts does not.
+ */
+export function judgeRuleMoved(rule: NftRule, place: RulePlace, from: number, moves: ChainMoves): Assessment {
   const { context, chain, position } = place;
   const effect = context.effect(rule);
   const bases = context.baseChainsOf(chain.name);
-  const traffic = describeTraffic(effect);
-  const hooks = describeHooks(bases);
   const resting = restingReason(place, bases);
   if (resting !== null) return { severity: 'low', reason: `A rule moved; ${resting}` };
-  const direction = position < from ? 'before' : 'after';
   const effects = effectsOf(effect, context);
-  const decides = [...effects].some((one) => DECISIVE.has(one));
-  if (!decides) return { severity: 'low', reason: `A rule that decides nothing moved within chain ${chain.name}` };
-  const crossed = chain.rules.slice(Math.min(position, from), Math.max(position, from) + 1);
-  const contrary = crossed.find(
-    (other) => other !== rule && isContrary(effects, effectsOf(context.effect(other), context)),
-  );
-  if (contrary !== undefined) {
+  const weight = weightOf(effects);
+  const does = effects.size === 0 ? '' : ` (${[...effects].join(', ')})`;
+  const what = `The rule for ${describeTraffic(effect)}${does}`;
+  const hooks = describeHooks(bases);
+  if (weight === 0) return { severity: 'low', reason: `A rule that decides nothing moved within chain ${chain.name}` };
+  const passed = moves.passed(from, position);
+  if (contradicts(weight, passed)) {
+    const direction = position < from ? 'before' : 'after';
+    return { severity: 'critical', reason: `${what} now comes ${direction} rules with another verdict at ${hooks}` };
+  }
+  if ((weight & TURNS) !== 0 ? (passed & ~MARKS) !== 0 : (passed & TURNS) !== 0 && (weight & ~MARKS) !== 0) {
+    return { severity: 'high', reason: `${what} moved at ${hooks}: other rules than before are met first` };
+  }
+  // An accept in a nat chain exempts from translation.
+  if (((weight | passed) & NAT) !== 0 && (weight & (NAT | ACCEPTS)) !== 0 && (passed & (NAT | ACCEPTS)) !== 0) {
     return {
-      severity: 'critical',
-      reason: `The rule for ${traffic} (${[...effects].join(', ')}) now comes ${direction} rules with another verdict at ${hooks}`,
+      severity: 'high',
+      reason: `${what} moved at ${hooks}: of two rules for address translation the other may decide`,
     };
   }
-  return {
-    severity: bases.some((base) => base.type !== 'nat') ? 'critical' : 'high',
-    reason: `The rule for ${traffic} (${[...effects].join(', ')}) now decides ${direction} other rules at ${hooks}`,
-  };
+  if (contradicts(weight, moves.movedWeights)) {
+    return { severity: 'high', reason: `${what} moved at ${hooks}, together with rules of another verdict` };
+  }
+  if (((weight | passed) & MARKS) !== 0 && passed !== 0) {
+    return {
+      severity: 'medium',
+      reason: `${what} moved at ${hooks}: other packets than before may be marked or rewritten`,
+    };
+  }
+  return { severity: 'low', reason: `${what} moved at ${hooks}: no rule that it passed decides otherwise` };
 }
 
 const DECISIVE: ReadonlySet<Effect> = new Set([
@@ -307,10 +322,6 @@ const DECISIVE: ReadonlySet<Effect> = new Set([
   'notrack',
   'unknown',
 ]);
-
-function isContrary(a: ReadonlySet<Effect>, b: ReadonlySet<Effect>): boolean {
-  return (a.has('accept') && b.has('drop')) || (a.has('drop') && (b.has('accept') || b.has('return')));
-}
 
 /** A rule deleted and added again: nothing, unless nft hides what is in it. */
 export function judgeRuleRecreated(rule: NftRule, place: RulePlace): Assessment & { readonly isHidden: boolean } {

@@ -1,5 +1,12 @@
 import { isJsonArray, isJsonObject, type Json } from '../json.ts';
-import { type NftChange, type NftRule, type NftSet, printElement, typeExpression } from '../nftables/index.ts';
+import {
+  canonicalValue,
+  type NftChange,
+  type NftRule,
+  type NftSet,
+  printElement,
+  typeExpression,
+} from '../nftables/index.ts';
 import type { TableContext } from './nftables-context.ts';
 import { type Effect, verdictEffects, verdictTargets } from './nftables-effects.ts';
 import { capital, worst } from './nftables-judge-rule.ts';
@@ -138,14 +145,20 @@ function describeVerdicts(change: SetChange): string {
 }
 
 function isOnlyComments(change: SetChange): boolean {
+  const isMap = change.after.kind === 'map';
   return (
     change.elementsAdded.length + change.elementsRemoved.length === 0 &&
-    change.elementsChanged.every(({ before, after }) => withoutComments(before) === withoutComments(after))
+    change.elementsChanged.every(({ before, after }) => withoutComment(before, isMap) === withoutComment(after, isMap))
   );
 }
 
-function withoutComments(element: Json): string {
-  return JSON.stringify(element, (key, value: unknown) => (key === 'comment' ? undefined : value));
+/** An element's content but for its comment; one that carries nothing else is its bare value. */
+function withoutComment(element: Json, isMap: boolean): string {
+  const [key = null, data = null] = isMap && isJsonArray(element) ? element : [element];
+  if (!isJsonObject(key) || !isJsonObject(key['elem'])) return canonicalValue([key, data]);
+  const { comment: _comment, expires: _expires, ...carried } = key['elem'];
+  const isBare = Object.keys(carried).length === 1;
+  return canonicalValue([isBare ? (carried['val'] ?? null) : { elem: carried }, data]);
 }
 
 function describeElements(change: SetChange): string {

@@ -13,6 +13,8 @@ const destination = (address: unknown): Statement => is(field('ip', 'daddr'), ad
 const state = (...states: string[]): Statement => is({ ct: { key: 'state' } }, states, 'in');
 const accept: Statement = { accept: null };
 const drop: Statement = { drop: null };
+const snat: Statement = { snat: { addr: '192.0.2.9' } };
+const mark: Statement = { mangle: { key: { meta: { key: 'mark' } }, value: 1 } };
 const jump = (target: string): Statement => ({ jump: { target } });
 
 interface Host {
@@ -218,6 +220,86 @@ const ROWS: readonly (readonly [what: string, before: Host, after: Host, wanted:
       ],
     },
     [/^critical rules_repositioned: .*before rules with another verdict/],
+  ],
+  [
+    'an accept moves among accepts, and a drop came far from it',
+    {
+      rules: [[port(22), accept], [port(23), accept], [port(24), accept], [drop]],
+    },
+    {
+      rules: [[source('10.0.0.0'), drop], [port(24), accept], [port(22), accept], [port(23), accept], [drop]],
+    },
+    [/^low rules_repositioned: .*no rule that it passed decides otherwise/, /^critical rules_added/],
+  ],
+  [
+    'an accept passes a drop while rules before both are gone',
+    {
+      rules: [
+        [port(1), accept],
+        [port(2), accept],
+        [port(3), accept],
+        [port(22), accept],
+        [source('10.0.0.0'), drop],
+        [port(23), accept],
+        [port(24), accept],
+      ],
+    },
+    {
+      rules: [
+        [source('10.0.0.0'), drop],
+        [port(23), accept],
+        [port(24), accept],
+        [port(22), accept],
+      ],
+    },
+    [/^critical rules_repositioned: .*after rules with another verdict/, ...Array(3).fill(/^critical rules_removed/)],
+  ],
+  [
+    'a return moves',
+    {
+      rules: [
+        [port(22), accept],
+        [port(23), accept],
+        [source('10.0.0.0'), { return: null }],
+      ],
+    },
+    {
+      rules: [
+        [source('10.0.0.0'), { return: null }],
+        [port(22), accept],
+        [port(23), accept],
+      ],
+    },
+    [/^high rules_repositioned: .*other rules than before are met first/],
+  ],
+  [
+    'masquerading overtakes the translation to a fixed address',
+    {
+      type: 'nat',
+      hook: 'postrouting',
+      rules: [[destination('10.0.0.1'), snat], [port(22), snat], [{ masquerade: null }]],
+    },
+    {
+      type: 'nat',
+      hook: 'postrouting',
+      rules: [[{ masquerade: null }], [destination('10.0.0.1'), snat], [port(22), snat]],
+    },
+    [/^high rules_repositioned: .*of two rules for address translation the other may decide/],
+  ],
+  [
+    'marking moves before an accept',
+    { rules: [[port(22), accept], [port(23), accept], [mark]] },
+    { rules: [[mark], [port(22), accept], [port(23), accept]] },
+    [/^medium rules_repositioned: .*other packets than before may be marked/],
+  ],
+  [
+    'an element of an allowed set gets a comment',
+    { elements: ['192.0.2.1', '192.0.2.2'], rules: [[is(field('ip', 'saddr'), '@s'), accept]] },
+    {
+      elements: ['192.0.2.1', { elem: { val: '192.0.2.2', comment: 'the office' } }],
+      rules: [[is(field('ip', 'saddr'), '@s'), accept]],
+    },
+    [/^low sets_changed: Only comments of elements of set s changed/],
   ],
   [
     'the WireServer is blocked by its address',

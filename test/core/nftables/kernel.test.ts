@@ -204,7 +204,7 @@ const ACTS: readonly (readonly [what: string, ruleset: string, act: string, want
     'the last of 100 rules is moved to the top',
     HUNDRED,
     `nft delete rule inet f c handle ${handleOf('dport 1099 ')}; nft insert rule inet f c tcp dport 1099 accept`,
-    ['rules_repositioned inet/f c critical'],
+    ['rules_repositioned inet/f c low'],
   ],
   [
     'a rule is deleted and added again in its place',
