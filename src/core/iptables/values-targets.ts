@@ -1,7 +1,7 @@
 import { readUnsigned } from './addresses.ts';
 import type { Grammar } from './extension.ts';
 import type { Family } from './model.ts';
-import { canonicalAddress, canonicalNetwork, readPort } from './values.ts';
+import { canonicalAddress, canonicalNetwork, isShortIpv4, readPort } from './values.ts';
 
 /** The grammars of the targets. */
 
@@ -74,7 +74,9 @@ export const portNumber: Grammar = grammar('port', (text) => {
   return port === null ? null : String(port);
 });
 
-export const netmap: Grammar = grammar('address[/mask]', canonicalNetwork);
+export const netmap: Grammar = grammar('address[/mask]', (text, family) =>
+  isShortIpv4(text, family) ? null : canonicalNetwork(text, family),
+);
 
 export const queueRange: Grammar = grammar('first:last', (text) => {
   const colon = text.indexOf(':');

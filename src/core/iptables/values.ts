@@ -261,8 +261,14 @@ export function canonicalNetwork(value: string, family: Family): string | null {
   return family === 'ipv4' ? canonicalIpv4Network(value) : canonicalIpv6Network(value);
 }
 
+/** `10.1`: 10.1.0.0 behind `-s`, 10.0.0.1 elsewhere. Nothing saves it, so elsewhere it is left as it is written. */
+export function isShortIpv4(value: string, family: Family): boolean {
+  return family === 'ipv4' && (value.split('/')[0] ?? '').split('.').length !== 4;
+}
+
 /** A network that the tools save with its host bits, and a single host without a length. */
 export const hostOrNetwork: Grammar = grammar('address[/mask]', (value, family) => {
+  if (isShortIpv4(value, family)) return null;
   const canonical = canonicalNetwork(value, family);
   const host = canonicalAddress(value.replace(/\/.*$/, ''), family);
   if (canonical === null || host === null) return canonical;
