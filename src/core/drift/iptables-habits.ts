@@ -46,7 +46,7 @@ export function isOwnersHabit(owner: Owner, rule: IptablesRule, reachesHost: boo
     case 'docker':
       return isDockers(rule);
     case 'kube-proxy':
-      return isKubeProxys(rule);
+      return isKubeProxys(rule, reachesHost);
     case 'calico':
       return isCalicos(rule);
     default:
@@ -107,7 +107,7 @@ function bridgeOf(name: string | null, negated: boolean): string | null {
   return name !== null && !negated && DOCKER_BRIDGE.test(name) ? name : null;
 }
 
-function isKubeProxys(rule: IptablesRule): boolean {
+function isKubeProxys(rule: IptablesRule, reachesHost: boolean): boolean {
   const { fields } = rule;
   const isOwn = looksUp(fields, null, ({ name }) => name === 'kube-proxy');
   const ports = destinationPorts(fields);
@@ -117,7 +117,9 @@ function isKubeProxys(rule: IptablesRule): boolean {
       return isOwn || isNodePort;
     case 'drop':
     case 'reject':
-      return isHost(fields.destination, fields.destinationNegated) || isOwn || isNodePort;
+      if (ports !== null && isHost(fields.destination, fields.destinationNegated))
+        return !reachesHost || !namesSsh(rule);
+      return isOwn || isNodePort;
     case 'return':
       return rule.table === 'nat' && !isBlanket(fields);
     case 'destination-nat':
@@ -138,13 +140,16 @@ function isCalicos({ fields }: IptablesRule): boolean {
 }
 
 /** Publishing a container's port: to an address that only this host reaches, and the answers back. */
-function isPortMapping({ table, fields }: IptablesRule): boolean {
-  if (table !== 'nat') return false;
+function isPortMapping(rule: IptablesRule): boolean {
+  const { fields } = rule;
+  if (rule.table !== 'nat') return false;
   switch (effectOf(fields)) {
     case 'accept':
     case 'source-nat':
       return true;
     case 'destination-nat': {
+      // Whoever takes the host's SSH port sees who logs in there.
+      if (fields.destination === null && namesSsh(rule)) return false;
       const to = fields.target?.options.find(({ name }) => name === '--to-destination')?.values[0] ?? '';
       const [address = ''] = /^[0-9.]+|^\[?[0-9a-f:]+/.exec(to) ?? [];
       return /^\[?f[cd]/.test(address) || PRIVATE.some((network) => addressWithin(network, address, 0));
@@ -152,6 +157,10 @@ function isPortMapping({ table, fields }: IptablesRule): boolean {
     default:
       return false;
   }
+}
+
+function namesSsh({ fields }: IptablesRule): boolean {
+  return destinationPorts(fields)?.some(({ low, high }) => low <= 22 && 22 <= high) === true;
 }
 
 function isHost(network: string | null, negated: boolean): boolean {
