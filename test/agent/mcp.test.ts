@@ -170,6 +170,7 @@ describe('an agent with the official client', () => {
       ],
       ['get_operation', { operation_id: 'op_none' }, 'OPERATION_MISSING'],
       ['get_drift', { session_id: 'agent_base' }, 'DRIFT_MISSING'],
+      ['list_baselines', { session_id: 'agent_base' }, 'AGENT_ARGUMENTS'],
       ['rm', {}, 'AGENT_ARGUMENTS'],
     ];
     for (const [name, args, expected] of cases) {

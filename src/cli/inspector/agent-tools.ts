@@ -121,6 +121,7 @@ export class AgentTools {
         });
       }
       case 'list_baselines':
+        parseArguments(listBaselinesInput, args);
         return this.#listBaselines();
       case 'get_drift': {
         const { session_id: id, detail } = parseArguments(getDriftInput, args);
