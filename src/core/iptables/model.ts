@@ -100,6 +100,19 @@ export class IptablesRule {
     return this.#origin.source.slice(this.#start, this.#end);
   }
 
+  /** What `JSON.stringify` writes of a rule; `ruleDocument` writes what it means. */
+  toJSON(): {
+    family: Family;
+    table: string;
+    chain: string;
+    text: string;
+    packets: Counter | null;
+    bytes: Counter | null;
+  } {
+    const { family, table, chain, text, packets, bytes } = this;
+    return { family, table, chain, text, packets, bytes };
+  }
+
   /** The rule's protocol, addresses, interfaces, matches and target; not kept: for a pass over a whole ruleset. */
   readFields(): RuleFields {
     return readRule(this.text, this.family);

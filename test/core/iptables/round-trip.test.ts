@@ -18,3 +18,15 @@ test('a saved ruleset is printed as it was read, counters and all', () => {
   assert.deepEqual(diagnostics, []);
   assert.equal(printIptablesSave(ruleset, { counters: true }), SAVED);
 });
+
+test('a rule says in JSON where it is and what it is', () => {
+  const { ruleset } = parseIptablesSave(SAVED, { family: 'ipv4' });
+  assert.deepEqual(JSON.parse(JSON.stringify(ruleset.tables.get('filter')?.chains.get('INPUT')?.rules[1])), {
+    family: 'ipv4',
+    table: 'filter',
+    chain: 'INPUT',
+    text: '-A INPUT -g C',
+    packets: 0,
+    bytes: 0,
+  });
+});
