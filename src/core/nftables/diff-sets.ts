@@ -19,7 +19,8 @@ export function diffElements(baseline: NftSet, current: NftSet): ElementDiff {
   const before = new ElementBag(rest.baseline, isMap);
   const added: Json[] = [];
   const changed: { before: Json; after: Json }[] = [];
-  for (const element of rest.current) {
+  const isLeft = (element: Json): boolean => !before.takeEqual(element);
+  for (const element of before.hasRepeats ? rest.current.filter(isLeft) : rest.current) {
     const old = before.take(keyOf(element, isMapNow));
     if (old === undefined) added.push(element);
     else if (isScalar(old) && isScalar(element)) continue;
@@ -29,33 +30,72 @@ export function diffElements(baseline: NftSet, current: NftSet): ElementDiff {
   return { added, removed: before.left(), changed };
 }
 
+type ElementKey = string | number | boolean;
+
 /** Elements by key. The kernel lists no value twice; a listing that does is compared by count. */
 class ElementBag {
-  readonly #first = new Map<string | number | boolean, Json>();
-  readonly #more = new Map<string | number | boolean, Json[]>();
+  readonly #single = new Map<ElementKey, Json>();
+  /** Of values listed several times, all elements by their content. */
+  readonly #repeated = new Map<ElementKey, Map<string, Json[]>>();
+  readonly #isMap: boolean;
 
   constructor(elements: readonly Json[], isMap: boolean) {
+    this.#isMap = isMap;
     for (const element of elements) {
       const key = keyOf(element, isMap);
-      if (!this.#first.has(key)) this.#first.set(key, element);
+      const first = this.#single.get(key);
+      if (this.#repeated.has(key)) this.#repeat(key, element);
+      else if (first === undefined) this.#single.set(key, element);
       else {
-        const more = this.#more.get(key);
-        if (more === undefined) this.#more.set(key, [element]);
-        else more.push(element);
+        this.#single.delete(key);
+        this.#repeat(key, first);
+        this.#repeat(key, element);
       }
     }
   }
 
-  take(key: string | number | boolean): Json | undefined {
-    const more = this.#more.size === 0 ? undefined : this.#more.get(key)?.pop();
-    if (more !== undefined) return more;
-    const first = this.#first.get(key);
-    if (first !== undefined) this.#first.delete(key);
-    return first;
+  get hasRepeats(): boolean {
+    return this.#repeated.size > 0;
+  }
+
+  /** Of the elements of a repeated value, takes one that is equal in all; whether there was one. */
+  takeEqual(element: Json): boolean {
+    const content = elementContent(element, this.#isMap);
+    return this.#pop(this.#repeated.get(keyOf(element, this.#isMap)), content) !== undefined;
+  }
+
+  take(key: ElementKey): Json | undefined {
+    const repeated = this.#repeated.get(key);
+    if (repeated !== undefined) {
+      const [content] = repeated.keys();
+      return content === undefined ? undefined : this.#pop(repeated, content);
+    }
+    const single = this.#single.get(key);
+    if (single !== undefined) this.#single.delete(key);
+    return single;
   }
 
   left(): Json[] {
-    return [...this.#first.values(), ...[...this.#more.values()].flat()];
+    return [
+      ...this.#single.values(),
+      ...[...this.#repeated.values()].flatMap((byContent) => [...byContent.values()].flat()),
+    ];
+  }
+
+  #repeat(key: ElementKey, element: Json): void {
+    const byContent = this.#repeated.get(key) ?? new Map<string, Json[]>();
+    this.#repeated.set(key, byContent);
+    const content = elementContent(element, this.#isMap);
+    const list = byContent.get(content);
+    if (list === undefined) byContent.set(content, [element]);
+    else list.push(element);
+  }
+
+  #pop(byContent: Map<string, Json[]> | undefined, content: string): Json | undefined {
+    const list = byContent?.get(content);
+    const element = list?.pop();
+    if (list?.length === 0) byContent?.delete(content);
+    return element;
   }
 }
 
@@ -127,7 +167,7 @@ function isScalar(element: Json): boolean {
 }
 
 /** The canonical text of an element's value; a scalar stands for itself where that cannot be mistaken for one. */
-function keyOf(element: Json, isMap: boolean): string | number | boolean {
+function keyOf(element: Json, isMap: boolean): ElementKey {
   if (typeof element === 'number' || typeof element === 'boolean') return element;
   if (typeof element === 'string' && !/^["{[]/.test(element)) return element;
   const value = elementValue(element, isMap);

@@ -254,6 +254,22 @@ test('An element listed apart belongs to its set', () => {
   assert.deepEqual(ruleset.tables.get('inet/t')?.sets.get('s')?.elements, ['192.0.2.1', '192.0.2.2']);
 });
 
+test('A listing that has a value twice is compared by count, in any order', () => {
+  const read = (...elem: readonly unknown[]) =>
+    parseNftRuleset(
+      listing([
+        { table: { family: 'inet', name: 't' } },
+        { set: { family: 'inet', table: 't', name: 's', type: 'ipv4_addr', elem } },
+      ]),
+    ).ruleset;
+  const named = { elem: { val: '192.0.2.6', comment: 'known' } };
+  const others = ['192.0.2.1', '192.0.2.3'];
+  assert.deepEqual(diffRulesets(read(named, '192.0.2.6', ...others), read(...others, named, '192.0.2.6')).changes, []);
+  const [change] = diffRulesets(read(named, '192.0.2.6', named), read('192.0.2.6', ...others, named)).changes;
+  assert.ok(change?.kind === 'set_changed');
+  assert.deepEqual([change.elementsAdded, change.elementsRemoved, change.elementsChanged], [others, [named], []]);
+});
+
 test('Changes of an unreadable part are seen', () => {
   const cut = (tail: string) =>
     parseNftRuleset(`{"nftables": [{"table": {"family": "ip", "name": "t"}}, {"rule": ${tail}`).ruleset;
