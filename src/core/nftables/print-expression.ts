@@ -41,7 +41,9 @@ export function printExpression(expression: NftExpression, type: Datatype = 'pla
     case '|':
       return type === 'flags'
         ? flagNames(expression).join(' | ')
-        : expression.operands.map((operand) => printOperand(operand, type)).join(' | ');
+        : expression.operands
+            .map((operand) => printOperand(operand, binaryType(datatypeOf(expression), type)))
+            .join(' | ');
     case '&':
     case '^':
     case '<<':
@@ -102,7 +104,7 @@ function printSelector(expression: NftExpression): string {
     }
     case 'tcp option': {
       const { name, field, base, offset, len } = expression.fields;
-      if (base !== undefined) return `tcp option @${base},${offset},${len}`;
+      if (base !== undefined) return `tcp option ${isWholeOption(offset, len) ? base : `@${base},${offset},${len}`}`;
       return words('tcp option', name === undefined ? undefined : String(name), field);
     }
     case 'ip option':
@@ -140,6 +142,11 @@ function printSelector(expression: NftExpression): string {
     default:
       return JSON.stringify(printExpressionJson(expression));
   }
+}
+
+/** An option that nft has no name for, asked for as a whole: its kind, or where a statement resets it nothing of it. */
+function isWholeOption(offset: number | undefined, len: number | undefined): boolean {
+  return offset === 0 && (len === 8 || len === 0);
 }
 
 const UNQUALIFIED_META: ReadonlySet<string> = new Set(['iif', 'oif', 'iifname', 'oifname', 'iifgroup', 'oifgroup']);
@@ -204,7 +211,10 @@ export function datatypeOf(expression: NftExpression): Datatype {
     case 'sctp chunk':
       return expression.fields.field === undefined ? 'presence' : 'plain';
     case 'tcp option':
-      return expression.fields.field === undefined && expression.fields.base === undefined ? 'presence' : 'plain';
+      return expression.fields.field === undefined &&
+        (expression.fields.base === undefined || isWholeOption(expression.fields.offset, expression.fields.len))
+        ? 'presence'
+        : 'plain';
     case 'payload':
       if (expression.fields.base !== undefined) return 'hex';
       return expression.fields.protocol === 'tcp' && expression.fields.field === 'flags' ? 'flags' : 'plain';
@@ -226,6 +236,7 @@ export function datatypeOf(expression: NftExpression): Datatype {
 const META_TYPES: ReadonlyMap<string, Datatype> = new Map(
   Object.entries({
     mark: 'mark',
+    ipsec: 'presence',
     ...Object.fromEntries(
       [
         'iif',
@@ -238,6 +249,9 @@ const META_TYPES: ReadonlyMap<string, Datatype> = new Map(
         'oifkind',
         'sdifname',
         'sdif',
+        'iifgroup',
+        'oifgroup',
+        'rtclassid',
         'hour',
         'day',
         'time',
@@ -254,6 +268,7 @@ const CT_TYPES: ReadonlyMap<string, Datatype> = new Map<string, Datatype>([
   ['expiration', 'duration'],
   ['state', 'flags'],
   ['status', 'flags'],
+  ['event', 'hex'],
 ]);
 
 function partOf(type: Datatype, index: number): Datatype {

@@ -102,7 +102,9 @@ function printFields(statement: Extract<NftStatement, { form: 'fields' }>, famil
       return `flow ${statement.fields.op ?? 'add'} ${statement.fields.flowtable ?? ''}`;
     case 'tproxy': {
       const { family, addr, port } = statement.fields;
-      return words('tproxy', family, `to ${endpoint(addr, port)}`);
+      // An address of IPv6 stands in brackets here, with a port or without.
+      const bare = addr !== undefined && port === undefined && family === 'ip6';
+      return words('tproxy', family, `to ${bare ? `[${printExpression(addr)}]` : endpoint(addr, port)}`);
     }
     case 'synproxy': {
       const { mss, wscale, flags } = statement.fields;
@@ -151,9 +153,12 @@ function printMaskedFlags(op: string, left: NftExpression, right: NftExpression)
   if (datatypeOf(subject) !== 'flags' || subject.kind !== 'payload') return null;
   if (right.kind === 'set' || right.kind === 'set_reference') return null;
   const value = flagNames(right).join(',');
+  const masked = flagNames(mask);
   if (op === '!=' && right.kind === 'value' && right.value === 0)
-    return `${printExpression(subject)} ${flagNames(mask).join(',')}`;
-  return `${printExpression(subject)} ${op === '!=' ? '!= ' : ''}${value} / ${flagNames(mask).join(',')}`;
+    return `${printExpression(subject)} ${masked.join(',')}`;
+  // nft reads a slash only before several flags.
+  if (masked.length < 2) return null;
+  return `${printExpression(subject)} ${op === '!=' ? '!= ' : ''}${value} / ${masked.join(',')}`;
 }
 
 function printLog({ prefix, level, flags, group, snaplen, ...others }: FieldsOf<'log'>): string {
