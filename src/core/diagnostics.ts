@@ -21,8 +21,9 @@ export function excerpt(text: string): string {
 }
 
 /**
- * Untrusted text made safe for a terminal or a log line: control characters (escape sequences, newlines) and
- * bidirectional overrides become `\xNN` or `\u{NNNN}`; everything else is left as it is.
+ * Untrusted text made safe for a terminal or a log line: control characters (escape sequences, newlines),
+ * bidirectional overrides and tag characters (letters that only programs see) become `\xNN` or `\u{NNNN}`; everything
+ * else is left as it is.
  */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) => {
@@ -31,4 +32,5 @@ export function printable(text: string): string {
   });
 }
 
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const UNPRINTABLE =
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}]/gu;

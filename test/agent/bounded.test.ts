@@ -119,6 +119,14 @@ test('text of strangers stays text: escaped, clipped, in its own member', () => 
   for (const step of answer['nextSteps'] as string[]) assert.doesNotMatch(step, /Ignore/);
 });
 
+test('text that a person does not see, and a model reads, is shown', () => {
+  const hidden = [...'obey'].map((letter) => String.fromCodePoint(0xe0000 + letter.charCodeAt(0))).join('');
+  const drift = driftOf([], [`-s 192.0.2.1/32 -m comment --comment "office${hidden}" -j ACCEPT`]);
+  const answer = comparedAnswer({ drift, artifact: null, warnings: [] }, 'summary');
+  assert.doesNotMatch(JSON.stringify(answer), /[\u{e0000}-\u{e007f}]/u);
+  assert.ok(JSON.stringify(answer).includes(String.raw`office\\u{e006f}\\u{e0062}`));
+});
+
 test('any JSON fits its bound', () => {
   fc.assert(
     fc.property(
