@@ -8,26 +8,51 @@ import type { ExtensionUse, RuleFields } from './read-rule.ts';
  * the counters, or the way it was written.
  *
  * Beyond what iptables-save itself makes equal: `-m state` is `-m conntrack --ctstate`, `-j NOTRACK` is
- * `-j CT --notrack`, and the order of matches that neither count nor remember does not matter. Comments do: a changed
- * comment is a change of the rule, if a harmless one.
+ * `-j CT --notrack`, `! --dport 0:1023` is `--dport 1024:65535`, `-p tcp -m tcp` without more is `-p tcp`, and the order
+ * of matches that neither count nor remember does not matter. Comments do: a changed comment is a change of the rule, if
+ * a harmless one.
  */
 export function ruleIdentity(rule: IptablesRule): string {
   return fieldsIdentity(rule.readFields());
 }
 
 export function fieldsIdentity(fields: RuleFields): string {
-  const matches = fields.matches;
+  const matches = fields.matches.some(saysNothing) ? fields.matches.filter((use) => !saysNothing(use)) : fields.matches;
   const target = identityTarget(fields.target);
-  if (target === fields.target && (matches.length === 0 || (matches.length === 1 && matches[0]?.name !== 'state'))) {
-    return printFields(fields);
+  const [first] = matches;
+  if (target === fields.target && (first === undefined || (matches.length === 1 && identityMatch(first) === first))) {
+    return printFields(matches === fields.matches ? fields : { ...fields, matches });
   }
   return printFields({ ...fields, target, matches: orderMatches(matches.map(identityMatch)) });
 }
 
+/** The protocol's own match asks for nothing: such a match is there with its `-p` only, and nf_tables drops it. */
+function saysNothing({ name, understood, options }: ExtensionUse): boolean {
+  return understood && options.length === 0 && (name === 'tcp' || name === 'udp');
+}
+
 function identityMatch(use: ExtensionUse): ExtensionUse {
-  if (use.name !== 'state' || !use.understood) return use;
+  if (!use.understood) return use;
+  if (use.options.some(isOpenRangeNegated)) return { ...use, options: use.options.map(turnOpenRange) };
+  if (use.name !== 'state') return use;
   const options = use.options.map((option): RuleOption => ({ ...option, name: '--ctstate' }));
   return { ...use, name: 'conntrack', options };
+}
+
+const PORT_MAX = '65535';
+
+/** `! --dport 0:1023`: all but one end, which nf_tables saves as the other end, `--dport 1024:65535`. */
+function isOpenRangeNegated({ name, negated, values }: RuleOption): boolean {
+  if (!negated || (name !== '--dport' && name !== '--sport')) return false;
+  const [low, high] = (values[0] ?? '').split(':');
+  return high !== undefined && (low === '0') !== (high === PORT_MAX);
+}
+
+function turnOpenRange(option: RuleOption): RuleOption {
+  if (!isOpenRangeNegated(option)) return option;
+  const [low = '', high = ''] = (option.values[0] ?? '').split(':');
+  const [from, to] = low === '0' ? [String(Number(high) + 1), PORT_MAX] : ['0', String(Number(low) - 1)];
+  return { ...option, negated: false, values: [from === to ? from : `${from}:${to}`] };
 }
 
 function identityTarget(use: ExtensionUse | null): ExtensionUse | null {

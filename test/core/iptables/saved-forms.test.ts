@@ -42,6 +42,23 @@ test('a rule is printed as the kernel gives it back, whatever way it was written
   }
 });
 
+test('one rule has one identity, though the backends save it in two ways', () => {
+  const rows: readonly (readonly [string, string, boolean])[] = [
+    ['-p tcp -m tcp ! --dport 0:1023', '-p tcp -m tcp --dport 1024:65535', true],
+    ['-p udp -m udp ! --sport 0:65534', '-p udp -m udp --sport 65535', true],
+    ['-p udp -m udp ! --sport 1024:65535', '-p udp -m udp --sport 0:1023', true],
+    ['-p tcp -m tcp -j DROP', '-p tcp -j DROP', true],
+    ['-p tcp -m tcp -m limit --limit 1/sec', '-p tcp -m limit --limit 1/sec', true],
+    ['-p tcp -m tcp ! --dport 0:1023', '-p tcp -m tcp --dport 1023:65535', false],
+    ['-p tcp -m tcp ! --dport 5:1023', '-p tcp -m tcp --dport 1024:65535', false],
+    ['-p tcp -m tcp ! --dport 0', '-p tcp -m tcp --dport 1:65535', false],
+    ['-p tcp -m tcp', '-p udp', false],
+  ];
+  const place = { family: 'ipv4', table: 'filter', chain: 'INPUT' } as const;
+  const identity = (body: string): string => ruleIdentity(IptablesRule.fromText(place, `-A INPUT ${body}`));
+  for (const [one, other, same] of rows) assert.equal(identity(one) === identity(other), same, `${one}, ${other}`);
+});
+
 test('nearly every extension and option of the tables was tried on the kernel', () => {
   const tried = new Set<string>();
   for (const { family, table, chain, given } of savedForms()) {
