@@ -91,8 +91,9 @@ export function parseConfigFile(text: string, name: string, env: NodeJS.ProcessE
       warn(`unknown key ${excerpt(key)}, left out`);
       continue;
     }
-    const { value, remark } = readValue(line.slice(equals + 1).trim(), env);
+    const { value, remark, unset } = readValue(line.slice(equals + 1).trim(), env);
     if (remark !== '') warn(`${key}: ${remark}`);
+    for (const name of unset) warn(`${key}: there is no ${name} in the environment; \${${name}} stays as it is`);
     if (values.has(key)) warn(`${key} again: this one counts`);
     if (value === '') values.delete(key);
     else values.set(key, value);
@@ -104,20 +105,32 @@ function isConfigKey(key: string): key is ConfigKey {
   return (CONFIG_KEYS as readonly string[]).includes(key);
 }
 
-function readValue(text: string, env: NodeJS.ProcessEnv): { value: string; remark: string } {
+interface ReadValue {
+  readonly value: string;
+  readonly remark: string;
+  /** Variables that the value names and the environment has not. */
+  readonly unset: readonly string[];
+}
+
+function readValue(text: string, env: NodeJS.ProcessEnv): ReadValue {
   const quote = text[0];
   if (quote !== '"' && quote !== "'") {
     const comment = text.startsWith('#') ? 0 : text.search(/\s#/);
-    return { value: expand((comment === -1 ? text : text.slice(0, comment)).trim(), env), remark: '' };
+    return { ...expand((comment === -1 ? text : text.slice(0, comment)).trim(), env), remark: '' };
   }
   const end = text.indexOf(quote, 1);
   const inside = end === -1 ? text.slice(1) : text.slice(1, end);
   const behind = end === -1 ? '' : text.slice(end + 1).trim();
   const remark =
     end === -1 ? 'no closing quote' : behind === '' || behind.startsWith('#') ? '' : 'text behind the closing quote';
-  return { value: quote === "'" ? inside : expand(inside, env), remark };
+  return { ...(quote === "'" ? { value: inside, unset: [] } : expand(inside, env)), remark };
 }
 
-function expand(text: string, env: NodeJS.ProcessEnv): string {
-  return text.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (whole, name: string) => env[name] ?? whole);
+function expand(text: string, env: NodeJS.ProcessEnv): { value: string; unset: string[] } {
+  const unset: string[] = [];
+  const value = text.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (whole, name: string) => {
+    if (env[name] === undefined) unset.push(name);
+    return env[name] ?? whole;
+  });
+  return { value, unset };
 }

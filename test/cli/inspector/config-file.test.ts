@@ -79,6 +79,14 @@ test('flags win over the file, and the mode of flags as a whole', (context) => {
   assert.equal(settings(['--provider', 'local']).family, 'both');
 });
 
+test('a variable that is not set is said, because a folder of that very name would be made', () => {
+  const { values, warnings } = parseConfigFile("AUDIT_DIR=${NOT_SET}/audit\nVM_NAME='${NOT_SET}'\n", 'a.env', {});
+  assert.equal(values.get('AUDIT_DIR'), '${NOT_SET}/audit');
+  assert.deepEqual(warnings, [
+    'a.env line 1: AUDIT_DIR: there is no NOT_SET in the environment; ${NOT_SET} stays as it is',
+  ]);
+});
+
 test('a file that is no config file is an error, not a crash', (context) => {
   const directory = scratch(context);
   const large = join(directory, 'large.env');
