@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { repositoryRoot } from './support/environment.ts';
 
 const CODE =
-  /['"`](?:(?:AGENT|LOCAL|IPT|NFT|IPSET|PROBE|ARM|BLOB|STORE|STATE|BASELINE|CONFIG|HTTP|OPERATION|SNAPSHOT|DRIFT|SSH)_[A-Z0-9_]+|RUN_(?:FAILED|\w+_MISSING))['"`]/g;
+  /['"`](?:(?:AGENT|LOCAL|IPT|NFT|IPSET|PROBE|ARM|BLOB|STORE|STATE|BASELINE|CONFIG|HTTP|INTERNAL|OPERATION|SNAPSHOT|DRIFT|SSH)_[A-Z0-9_]+|RUN_(?:FAILED|\w+_MISSING))['"`]/g;
 // Names of settings look like codes.
 const SETTINGS = new Set([
   'ARM_ENDPOINT',

@@ -9,7 +9,7 @@ const STATUS: Readonly<Record<string, number>> = {
   CONFIG_VM_ID: 400,
 };
 
-/** Runs a handler; what the world refused becomes a problem document. A bug is thrown on: the host answers 500. */
+/** Runs a handler; what the world refused becomes a problem document. A bug is thrown on, to the trigger. */
 export async function answering(handle: () => Promise<HttpResponseInit>): Promise<HttpResponseInit> {
   try {
     return await handle();

@@ -36,7 +36,11 @@ export function getOperation(
     if (!SESSION_ID.test(id))
       return problem(400, 'CONFIG_SESSION_ID', 'Not an operation id', 'letters, digits, _ and -, 1 to 64');
     const status = await statusOf(client, id);
-    if (status === null) return problem(404, 'OPERATION_MISSING', 'No such operation', 'no run has this id');
+    if (status === null) {
+      return problem(404, 'OPERATION_MISSING', 'No such operation', 'no run has this id, or its history was purged', {
+        next_step: `a run that has finished left its report at ${operationLinks(id).report}`,
+      });
+    }
     const state = STATUS[status.runtimeStatus] ?? 'Running';
     const done = state === 'Succeeded' || state === 'Failed' || state === 'Canceled';
     return json(

@@ -31,6 +31,18 @@ export function readArmError(error: unknown): ArmFailure {
   };
 }
 
+/** Whether no credential gave a token: the caller is nobody, or the identity endpoint has a bad minute. */
+export function isLoginError(error: unknown): boolean {
+  return error instanceof Error && LOGIN_ERRORS.has(error.name);
+}
+
+const LOGIN_ERRORS = new Set([
+  'CredentialUnavailableError',
+  'AuthenticationError',
+  'AuthenticationRequiredError',
+  'AggregateAuthenticationError',
+]);
+
 /** Maps an error of a Run Command call to an answer, or null when it is none: a bug, which the caller throws on. */
 export function unavailableFrom(error: unknown): Unavailable | null {
   const failure = readArmError(error);
@@ -44,6 +56,9 @@ export function unavailableFrom(error: unknown): Unavailable | null {
     message: text,
     retryAfterSeconds,
   });
+  if (isLoginError(error)) {
+    return answer('denied', 'no credential gave a token', RETRY_AFTER_DEFAULT_SECONDS);
+  }
   if (code === 'VMAgentStatusCommunicationError') {
     return answer('agent_not_ready', `${code}: the VM agent does not report`, null);
   }

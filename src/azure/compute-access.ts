@@ -1,7 +1,7 @@
 import { DefaultAzureCredential } from '@azure/identity';
 import { OperationError } from '../core/errors.ts';
 import type { RunCommandRunner } from '../core/ports.ts';
-import { ComputeClients } from './compute-clients.ts';
+import { armScope, ComputeClients } from './compute-clients.ts';
 import { AzureRunCommandRunner } from './run-command-runner.ts';
 
 const ARM = 'https://management.azure.com';
@@ -21,16 +21,31 @@ export function makeComputeAccess(env: Readonly<Record<string, string | undefine
   const runner = new AzureRunCommandRunner(new ComputeClients({ credential, endpoint }));
   const token = async (): Promise<string> => {
     try {
-      return (await credential.getToken(`${ARM}/.default`)).token;
+      return (await credential.getToken(armScope(endpoint))).token;
     } catch (cause) {
       throw loginError(cause);
     }
   };
+  // Before the first request: without a token a person wants to hear of the login, and not that the VM denies.
+  let signedIn = false;
+  const login = async (): Promise<void> => {
+    if (!signedIn) await token();
+    signedIn = true;
+  };
   return {
     runner: {
-      readiness: (vmId) => withLogin(() => runner.readiness(vmId)),
-      start: (vmId, script) => withLogin(() => runner.start(vmId, script)),
-      poll: (vmId, state) => withLogin(() => runner.poll(vmId, state)),
+      readiness: async (vmId) => {
+        await login();
+        return runner.readiness(vmId);
+      },
+      start: async (vmId, script) => {
+        await login();
+        return runner.start(vmId, script);
+      },
+      poll: async (vmId, state) => {
+        await login();
+        return runner.poll(vmId, state);
+      },
     },
     checkLogin: async () => {
       await token();
@@ -64,21 +79,6 @@ export function isPermitted(permissions: readonly Permission[], action: string):
       return new RegExp(`^${expression}$`).test(action.toLowerCase());
     });
   return permissions.some(({ actions, notActions }) => matches(actions) && !matches(notActions));
-}
-
-const LOGIN_ERRORS = new Set([
-  'CredentialUnavailableError',
-  'AuthenticationError',
-  'AuthenticationRequiredError',
-  'AggregateAuthenticationError',
-]);
-
-async function withLogin<T>(ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask();
-  } catch (error) {
-    throw error instanceof Error && LOGIN_ERRORS.has(error.name) ? loginError(error) : error;
-  }
 }
 
 function loginError(cause: unknown): OperationError {

@@ -2,7 +2,11 @@ import { ComputeManagementClient } from '@azure/arm-compute';
 import type { TokenCredential } from '@azure/identity';
 import { OperationError } from '../core/errors.ts';
 
-const ARM_SCOPE = 'https://management.azure.com/.default';
+/** What a token is asked for: a cloud's ARM takes its own only, and the simulator on loopback any. */
+export function armScope(endpoint: string): string {
+  const { protocol, origin } = new URL(endpoint);
+  return `${protocol === 'https:' ? origin : 'https://management.azure.com'}/.default`;
+}
 
 export interface ComputeClientOptions {
   readonly credential: TokenCredential;
@@ -39,17 +43,17 @@ export class ComputeClients {
     const { credential, endpoint } = this.#options;
     const client = new ComputeManagementClient(credential, subscriptionId, {
       endpoint,
-      credentials: { scopes: [ARM_SCOPE] },
+      credentials: { scopes: [armScope(endpoint)] },
       retryOptions: { maxRetries: 0 },
       userAgentOptions: { userAgentPrefix: 'netfilter-inspector' },
     });
-    if (new URL(endpoint).protocol === 'http:') sendTokensInTheClear(client, credential);
+    if (new URL(endpoint).protocol === 'http:') sendTokensInTheClear(client, credential, armScope(endpoint));
     return client;
   }
 }
 
 function checkEndpoint(endpoint: string): void {
-  const { protocol, hostname } = new URL(endpoint);
+  const { protocol, hostname } = URL.parse(endpoint) ?? { protocol: '', hostname: '' };
   if (protocol === 'https:') return;
   if (protocol === 'http:' && LOOPBACK.has(hostname)) return;
   throw new OperationError(
@@ -65,14 +69,14 @@ function checkEndpoint(endpoint: string): void {
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]']);
 
 /** The SDK's bearer policy refuses plain http; `checkEndpoint` has seen to it that this is loopback. */
-function sendTokensInTheClear(client: ComputeManagementClient, credential: TokenCredential): void {
+function sendTokensInTheClear(client: ComputeManagementClient, credential: TokenCredential, scope: string): void {
   client.pipeline.removePolicy({ name: 'bearerTokenAuthenticationPolicy' });
   client.pipeline.addPolicy({
     name: 'loopbackBearerTokenPolicy',
     async sendRequest(request, next) {
       if (!LOOPBACK.has(new URL(request.url).hostname))
         throw new Error('refusing to send a token off loopback over http');
-      const token = await credential.getToken(ARM_SCOPE);
+      const token = await credential.getToken(scope);
       request.headers.set('Authorization', `Bearer ${token?.token ?? ''}`);
       request.allowInsecureConnection = true;
       return next(request);

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { DefaultAzureCredential } from '@azure/identity';
+import { DefaultAzureCredential, type TokenCredential } from '@azure/identity';
 import { BlobServiceClient } from '@azure/storage-blob';
 import type { InspectionServices } from '../activities/services.ts';
-import { parseSettings, type Settings } from '../core/settings.ts';
+import { OperationError } from '../core/errors.ts';
+import { parseSettings, type Settings, type StorageSetting } from '../core/settings.ts';
 import { BlobSnapshotStore } from './blob-store.ts';
 import { ComputeClients } from './compute-clients.ts';
 import { AzureRunCommandRunner } from './run-command-runner.ts';
@@ -25,18 +26,31 @@ export function makeAzureServices(env: Readonly<Record<string, string | undefine
   const settings = parseSettings(env);
   const credential = new DefaultAzureCredential();
   const clients = new ComputeClients({ credential, endpoint: settings.armEndpoint });
-  const blobs =
-    settings.storage.kind === 'connectionString'
-      ? BlobServiceClient.fromConnectionString(settings.storage.value)
-      : new BlobServiceClient(settings.storage.value, credential);
   return {
     settings,
-    store: new BlobSnapshotStore(blobs),
+    store: new BlobSnapshotStore(blobService(settings.storage, credential)),
     directory: new AzureVmDirectory(clients),
     runner: new AzureRunCommandRunner(clients),
     probeText: readFileSync(join(packageRoot(), 'probe', 'probe.sh'), 'utf8'),
     now: () => new Date(),
   };
+}
+
+/** Errors: `CONFIG_SETTING`; what the SDK says of a setting may quote it, and a connection string holds a key. */
+function blobService({ kind, value }: StorageSetting, credential: TokenCredential): BlobServiceClient {
+  const connectionString = kind === 'connectionString';
+  const fault = (): OperationError =>
+    new OperationError(
+      'CONFIG_SETTING',
+      connectionString ? 'BASELINE_STORAGE' : 'BASELINE_STORAGE__blobServiceUri',
+      connectionString ? 'not a connection string of a storage account' : 'not an https address',
+    );
+  if (!connectionString && URL.parse(value)?.protocol !== 'https:') throw fault();
+  try {
+    return connectionString ? BlobServiceClient.fromConnectionString(value) : new BlobServiceClient(value, credential);
+  } catch {
+    throw fault();
+  }
 }
 
 /** The deployed package's root, from `src/` and from `dist/src/` alike. */

@@ -3,7 +3,7 @@ import type { TagFilter, VmSelector, VmTarget } from '../core/contracts.ts';
 import { OperationError } from '../core/errors.ts';
 import type { VmDirectory } from '../core/ports.ts';
 import { parseVmId } from '../core/vm-id.ts';
-import { readArmError } from './arm-errors.ts';
+import { isLoginError, readArmError } from './arm-errors.ts';
 import type { ComputeClients } from './compute-clients.ts';
 
 const LIST_TIMEOUT_MS = 120_000;
@@ -74,6 +74,13 @@ function hasTag(tags: Record<string, string> | undefined, wanted: TagFilter | un
 
 function listingError(where: string, error: unknown): OperationError {
   if (error instanceof OperationError) return error;
+  if (isLoginError(error)) {
+    return new OperationError('ARM_LOGIN', where, 'no credential gave the app a token', {
+      nextStep: 'is its managed identity on? AZURE_CLIENT_ID names a user-assigned one',
+      retryable: true,
+      cause: error,
+    });
+  }
   const { status, code } = readArmError(error);
   const denied = status === 401 || status === 403;
   const missing = status === 404;

@@ -20,7 +20,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Errors: `CONFIG_SETTING`, naming the setting and never its value. */
 export function parseSettings(env: Environment): Settings {
   return {
-    armEndpoint: env['ARM_ENDPOINT'] ?? 'https://management.azure.com',
+    armEndpoint: text(env, 'ARM_ENDPOINT') ?? 'https://management.azure.com',
     storage: storageSetting(env),
     run: parseRunSettings(env),
     sweepSelectorJson: text(env, 'DRIFT_SWEEP_SELECTOR'),
