@@ -109,6 +109,12 @@ test('an input of another kind is an error that says what it looks like, on eith
   }
 });
 
+test('a warning of the tool before its JSON is told as that', async (t) => {
+  const file = join(scratch(t), 'listing');
+  writeFileSync(file, `Warning: table ip filter is managed by iptables-nft\n${readFileSync(LISTING, 'utf8')}`);
+  await fails('nftables-parser', [file], /has other text before the output of nft.*keep standard error apart/);
+});
+
 test('each language names the other one', async () => {
   await fails('iptables-diff', [RULES, LISTING], /looks like nft JSON.*use nftables-parser or nftables-diff/);
   await fails('nftables-diff', [RULES, LISTING], /looks like iptables-save.*use iptables-parser or iptables-diff/);

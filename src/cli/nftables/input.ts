@@ -26,6 +26,11 @@ const EMPTY_HINT = 'nft prints JSON even for an empty ruleset: did it fail, was 
  */
 export function readNft(input: Input): NftInput {
   refuseOthers(input, 'nft --json list ruleset');
+  if (!startsLikeJson(input.text) && /^\{\s*"nftables"\s*:/m.test(input.text)) {
+    throw new CommandError(`${input.name} has other text before the output of nft --json list ruleset`, {
+      nextStep: 'keep standard error apart from the file',
+    });
+  }
   if (!startsLikeJson(input.text)) throw unrecognised(input, 'nft --json list ruleset', EMPTY_HINT);
   return isListing(input.text) ? readListing(input) : readDocument(input);
 }

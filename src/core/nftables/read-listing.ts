@@ -103,6 +103,17 @@ function salvage(text: string, reason: string): Listing {
       excerpt: excerpt(text.slice(-80)),
       message: `the listing ends after ${items.length} readable items without closing: what follows is missing`,
     });
+  } else if (!/^\s*\}?\s*$/.test(text.slice(at + 1))) {
+    // A second listing may be in it: neither of the two is the whole.
+    const start = at + 1 + (/^\s*\}?\s*/.exec(text.slice(at + 1))?.[0].length ?? 0);
+    unreadable.push(text.slice(start));
+    diagnostics.push({
+      code: 'NFT_JSON',
+      severity: 'error',
+      ...position(start),
+      excerpt: excerpt(text.slice(start, start + 80)),
+      message: 'text behind the end of the listing: kept as text',
+    });
   } else if (diagnostics.length === 0) {
     diagnostics.push({
       code: 'NFT_JSON',

@@ -203,6 +203,19 @@ test('What is no JSON is told with its place, and kept', () => {
   assert.deepEqual([...(ruleset.tables.get('ip/t')?.chains.keys() ?? [])], ['c']);
 });
 
+test('Two listings in one file are not read as the first of them', () => {
+  const first = listing([{ table: { family: 'ip', name: 't' } }]);
+  const second = listing([{ table: { family: 'ip', name: 'u' } }]);
+  const { ruleset, diagnostics } = parseNftRuleset(`${first}\n${second}`);
+  assert.deepEqual(
+    diagnostics.map(({ code, severity, line, column }) => [code, severity, line, column]),
+    [['NFT_JSON', 'error', 2, 1]],
+  );
+  assert.deepEqual([[...ruleset.tables.keys()], ruleset.unparsed], [['ip/t'], [second]]);
+  const { changes } = diffRulesets(parseNftRuleset(first).ruleset, ruleset);
+  assert.deepEqual(changes, [{ kind: 'unparsed_added', item: second }]);
+});
+
 test('Codes of what is odd: each says its own', () => {
   const codes = (text: string): string[] => parseNftRuleset(text).diagnostics.map(({ code }) => code);
   const table = { table: { family: 'inet', name: 't' } };
