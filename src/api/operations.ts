@@ -1,6 +1,7 @@
 import { artifactNames } from '../core/artifact-names.ts';
 import { SESSION_ID } from '../core/baseline/session-id.ts';
 import type { RunCounts } from '../core/contracts.ts';
+import { findOperationError } from '../core/errors.ts';
 import type { SnapshotStore } from '../core/ports.ts';
 import { answering } from './errors.ts';
 import { type ApiRequest, type DurableClient, type DurableStatus, type HttpResponseInit, json } from './http.ts';
@@ -80,9 +81,6 @@ async function progressOf(store: SnapshotStore, id: string, customStatus: unknow
 
 /** An OperationError's own message, where the run failed with one: those carry no secret. Else only where to look. */
 function runError(output: unknown): { code: string; message: string } {
-  const found = /\b([A-Z]+(?:_[A-Z]+)+): [^\n]{1,400}/.exec(
-    typeof output === 'string' ? output : JSON.stringify(output ?? ''),
-  );
-  if (found === null) return { code: 'RUN_FAILED', message: 'the run failed; the app logs under this id say where' };
-  return { code: found[1] ?? 'RUN_FAILED', message: found[0].trim() };
+  const found = findOperationError(typeof output === 'string' ? output : JSON.stringify(output ?? ''));
+  return found ?? { code: 'RUN_FAILED', message: 'the run failed; the app logs under this id say where' };
 }

@@ -28,6 +28,12 @@ export class OperationError extends Error {
   }
 }
 
+/** The OperationError that a failed activity's or orchestration's text carries: its class does not survive the way. */
+export function findOperationError(text: string): { readonly code: string; readonly message: string } | null {
+  const found = /\b([A-Z]+(?:_[A-Z]+)+): [^\n]{1,400}/.exec(text);
+  return found === null ? null : { code: found[1] ?? '', message: found[0].trim() };
+}
+
 /** A baseline that does not verify. No comparison is made, and nothing is written over it. */
 export class IntegrityError extends OperationError {
   constructor(code: 'BASELINE_COMPANION_MISSING' | 'BASELINE_TAMPERED', subject: string, what: string) {

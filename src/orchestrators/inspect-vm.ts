@@ -9,6 +9,7 @@ import {
   type StartProbeInput,
   type VmInput,
 } from '../core/contracts.ts';
+import { findOperationError } from '../core/errors.ts';
 import { countOutcome } from '../core/run-counts.ts';
 import { callActivity, wait } from './calls.ts';
 
@@ -35,13 +36,29 @@ export function* inspectVm(context: OrchestrationContext): Generator<Task, RunCo
   } catch (error) {
     if (!context.df.isReplaying)
       context.error(`inspectVm: run ${input.runId}, page ${input.page}, vm ${input.index}: ${error}`);
-    return countOutcome({
+    return countOutcome(yield* recordBreakdown(context, input, error));
+  }
+}
+
+/** What kept the VM from an outcome, under its own code where it has one. Best effort: the run goes on without it. */
+function* recordBreakdown(
+  context: OrchestrationContext,
+  input: VmInput,
+  error: unknown,
+): Generator<Task, OutcomeSummary, unknown> {
+  try {
+    const found = findOperationError(String(error));
+    const code = found?.code ?? 'RUN_OUTCOME_MISSING';
+    const message = found?.message.slice(code.length + 2) ?? 'nothing was recorded for this VM';
+    return yield* recordFailure(context, input, { reason: 'internal_error', code, message });
+  } catch {
+    return {
       verdict: null,
       coverage: 'failed',
       integrity: 'not_checked',
       baselined: false,
       critical: false,
-    });
+    };
   }
 }
 

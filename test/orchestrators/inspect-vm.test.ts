@@ -36,6 +36,7 @@ interface Script {
   poll?: (input: StartProbeInput) => ProbeStep;
   settings?: Partial<RunSettings>;
   record?: (input: RecordSnapshotInput) => OutcomeSummary;
+  recordFailure?: () => OutcomeSummary;
 }
 
 async function run(
@@ -49,7 +50,7 @@ async function run(
       startProbe: (input: StartProbeInput) => script.start?.(input) ?? running,
       pollProbe: (input: StartProbeInput) => script.poll?.(input) ?? slice(1),
       recordSnapshot: (input: RecordSnapshotInput) => script.record?.(input) ?? inSync,
-      recordFailure: () => failed,
+      recordFailure: () => script.recordFailure?.() ?? failed,
     },
   });
   const names = result.calls.filter(({ kind }) => kind === 'activity').map(({ name }) => name);
@@ -160,6 +161,26 @@ test('a VM whose record fails for good is counted as not readable and does not f
       throw new Error('a bug');
     },
   });
+  assert.deepEqual([result.counts.vms, result.counts.not_readable], [1, 1]);
+  assert.equal(inputs<RecordFailureInput>(result, 'recordFailure')[0]?.code, 'RUN_OUTCOME_MISSING');
+});
+
+test('what an activity gave up on is recorded under its own code', async () => {
+  const result = await run({
+    record: () => {
+      throw new Error('BLOB_FAILED: baselines/vm/x.json: ContainerNotFound, HTTP 404; is the container there?');
+    },
+  });
+  const [failure] = inputs<RecordFailureInput>(result, 'recordFailure');
+  assert.deepEqual([failure?.reason, failure?.code], ['internal_error', 'BLOB_FAILED']);
+  assert.match(failure?.message ?? '', /^baselines\/vm\/x\.json: ContainerNotFound/);
+});
+
+test('where nothing at all can be recorded the page goes on', async () => {
+  const broken = () => {
+    throw new Error('BLOB_FAILED: runs/x: ECONNREFUSED, HTTP none');
+  };
+  const result = await run({ record: broken, recordFailure: broken });
   assert.deepEqual([result.counts.vms, result.counts.not_readable], [1, 1]);
 });
 
