@@ -1,5 +1,5 @@
 import { artifactNames } from '../core/artifact-names.ts';
-import { documentBytes } from '../core/baseline/integrity.ts';
+import { documentBytes, parseDocument } from '../core/baseline/integrity.ts';
 import type { OutcomeDrift, VmOutcome } from '../core/contracts.ts';
 import { buildDriftDocument, type ComparedSide, type DriftDocument } from '../core/drift/drift-document.ts';
 import { IntegrityError, OperationError } from '../core/errors.ts';
@@ -24,7 +24,7 @@ export async function compareWithBaseline(
   let sessionId = named;
   try {
     const approved = await readApproved(store, vmKey);
-    sessionId ??= approved?.session_id ?? null;
+    sessionId ??= (await comparedBefore(store, vmKey, current)) ?? approved?.session_id ?? null;
     if (sessionId === null) return { verdict: 'unrecorded', integrity: 'not_checked', baseline_session: null };
     const noted = approved?.session_id === sessionId ? approved.sha256 : null;
     const baseline = await readBaseline(store, vmKey, sessionId, noted, current.firewall);
@@ -58,6 +58,18 @@ export async function compareWithBaseline(
       },
     };
   }
+}
+
+/** What a run that died before its outcome had compared with: that stands, whatever was approved since. */
+async function comparedBefore(
+  store: SnapshotStore,
+  vmKey: string,
+  { snapshot, sha256 }: ComparedSide,
+): Promise<string | null> {
+  const stored = await store.read('reports', artifactNames.drift(vmKey, snapshot.session_id));
+  if (stored === null) return null;
+  const drift = parseDocument(stored.bytes) as unknown as DriftDocument;
+  return drift.snapshot_sha256 === sha256 ? drift.baseline_session : null;
 }
 
 /** What a baseline can be that nothing is compared with. */

@@ -200,6 +200,21 @@ test('other bytes under a baseline’s name are a conflict, said of the VM, and 
   assert.equal(new TextDecoder().decode((await services.store.read('baselines', name))?.bytes), 'somebody else’s');
 });
 
+test('a comparison that was stored before its outcome stands, though another baseline was approved in between', async () => {
+  for (const runId of ['fw_14', 'fw_14_later']) await open(runId, 'baseline');
+  await capture('fw_14');
+  await record('fw_14');
+  await open('fw_14_drift', 'drift');
+  await capture('fw_14_drift');
+  await record('fw_14_drift');
+  const before = await readOutcome(services.store, 'fw_14_drift', place);
+  await clear([`runs/${artifactNames.outcome('fw_14_drift', place)}`]);
+  await capture('fw_14_later');
+  await record('fw_14_later');
+  await record('fw_14_drift');
+  assert.deepEqual(await readOutcome(services.store, 'fw_14_drift', place), before);
+});
+
 const key = () => vmKey(target().id);
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
