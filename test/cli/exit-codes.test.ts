@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { EXIT, exitCodeOf } from '../../src/cli/framework/exit-codes.ts';
@@ -48,6 +48,24 @@ test('counters alone are no drift', async () => {
     EXIT.ok,
   );
   assert.equal((await run('nftables-diff', ['--fail-on', 'noise', ...nftPair('nft-only-counters')])).code, EXIT.ok);
+});
+
+test('counters of nft are shown on request, and are no drift then either', async (t) => {
+  const [before = ''] = nftPair('nft-only-counters');
+  const after = join(scratch(t), 'after.json');
+  writeFileSync(after, readFileSync(before, 'utf8').replace('"packets": 0, "bytes": 0', '"packets": 3, "bytes": 180'));
+  const { code, stdout } = await run('nftables-diff', ['--counters', '--fail-on', 'noise', before, after]);
+  assert.equal(code, EXIT.ok);
+  assert.match(stdout, / nft counters\n {2}~ .*\(packets 0 → 3, bytes 0 → 180\)\n\nno drift\n/);
+  const json = await run('nftables-diff', ['--counters', '-o', 'json', before, after]);
+  const { drift_detected, counter_changes } = JSON.parse(json.stdout) as {
+    drift_detected: boolean;
+    counter_changes: { packets_before: number; packets_after: number }[];
+  };
+  assert.deepEqual(
+    [drift_detected, counter_changes.map((one) => [one.packets_before, one.packets_after])],
+    [false, [[0, 3]]],
+  );
 });
 
 test('with --strict an input that is cut off exits 4, and drift of the --fail-on severity goes before it', async (t) => {

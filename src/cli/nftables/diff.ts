@@ -1,10 +1,12 @@
 import { documentFamilyDrift } from '../../core/drift/family-drift.ts';
 import { assessNftablesDrift } from '../../core/drift/nftables-drift.ts';
-import { isIptablesOwnedTable, withoutTables } from '../../core/nftables/index.ts';
+import { diffCounters, isIptablesOwnedTable, withoutTables } from '../../core/nftables/index.ts';
 import type { Command } from '../framework/command.ts';
 import { checkOneStdin, DIFF_OPTIONS, reportComparison } from '../framework/diff-command.ts';
+import { LazyList } from '../framework/json-text.ts';
 import { InputReader } from '../framework/read-input.ts';
 import { countRules } from '../framework/rulesets.ts';
+import { counterDocument, counterSections } from './counters.ts';
 import { type NftInput, readNft } from './input.ts';
 import { nftRuleSource } from './rule-source.ts';
 
@@ -15,7 +17,7 @@ export const nftablesDiff: Command = {
   operands: 'BASELINE CURRENT',
   operandsMin: 2,
   operandsMax: 2,
-  options: DIFF_OPTIONS,
+  options: [...DIFF_OPTIONS, { name: 'counters', description: 'also show packet and byte counters that changed' }],
   notes: [
     'Each input is the output of nft --json list ruleset, a document that nftables-parser printed, or a stored snapshot; one of them may be - for standard input. A snapshot with a .sha256 companion beside it is verified first.',
   ],
@@ -32,6 +34,7 @@ export const nftablesDiff: Command = {
     const read = [readNft(await reader.read(baselineName)), readNft(await reader.read(currentName))] as const;
     const baseline = nativeOf(read[0], read[1], notes);
     const current = nativeOf(read[1], read[0], notes);
+    const counters = invocation.has('counters') ? diffCounters(baseline.ruleset, current.ruleset) : [];
     await reportComparison(
       {
         family: 'nft',
@@ -48,8 +51,10 @@ export const nftablesDiff: Command = {
         diagnostics: [...baseline.diagnostics, ...current.diagnostics],
         gaps: [...baseline.gaps, ...current.gaps],
         notes: [...read[0].notes, ...read[1].notes, ...notes],
-        extraSections: [],
-        extraMembers: {},
+        extraSections: counterSections(counters),
+        extraMembers: invocation.has('counters')
+          ? { counter_changes: new LazyList(() => counters.map(counterDocument)) }
+          : {},
       },
       invocation,
       output,

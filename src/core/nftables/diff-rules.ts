@@ -20,9 +20,7 @@ export function diffRules(
   current: readonly NftRule[],
   context: RuleDiffContext,
 ): NftChange[] {
-  const identities = identitiesOf(baseline, current, context.acrossVersions);
-  const handles = !context.reloaded && haveHandles(baseline) && haveHandles(current);
-  const alignment = alignRules(baseline, current, identities, handles);
+  const { identities, handles, ...alignment } = alignRules(baseline, current, context);
   const { table, chain } = context;
   const changes: NftChange[] = [];
   const pair = (kind: 'rule_modified' | 'rule_repositioned' | 'rule_recreated', from: number, to: number): void => {
@@ -92,7 +90,17 @@ function haveHandles(rules: readonly NftRule[]): boolean {
  * Rules aligned by identity and comment; among rules that are equal in both, the handle decides which of them stayed,
  * unless more rules would have moved then: equal rules do not overtake each other.
  */
-function alignRules(
+export function alignRules(
+  baseline: readonly NftRule[],
+  current: readonly NftRule[],
+  context: Pick<RuleDiffContext, 'acrossVersions' | 'reloaded'>,
+): Alignment & { readonly identities: Identities; readonly handles: boolean } {
+  const identities = identitiesOf(baseline, current, context.acrossVersions);
+  const handles = !context.reloaded && haveHandles(baseline) && haveHandles(current);
+  return { ...alignBy(baseline, current, identities, handles), identities, handles };
+}
+
+function alignBy(
   baseline: readonly NftRule[],
   current: readonly NftRule[],
   identities: Identities,

@@ -2,6 +2,7 @@
 export { applyDiff } from './apply-diff.ts';
 export { canonicalStatements, canonicalValue } from './canonical.ts';
 export { diffRulesets } from './diff.ts';
+export { type CounterChange, type CounterValue, diffCounters } from './diff-counters.ts';
 export type { AttributeChange, DiffOptions, NftChange, NftDiff } from './diff-model.ts';
 export { nftDocument, ruleDocument } from './document.ts';
 export { type FlatField, type FlatFields, fieldOf, flatFields, valueText } from './flat-fields.ts';
