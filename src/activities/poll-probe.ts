@@ -54,7 +54,12 @@ export function decodeProbeOutput(
   const stdout = streams.kind === 'linux' ? streams.stdout : '';
   const decoded = decodeSlice(stdout, { nonce, slice });
   if (decoded.ok) return decoded.slice;
-  const { code, message } = decoded;
+  const { code } = decoded;
+  // Another script's output may hold anything, and a message goes to history, report and log.
+  const message =
+    code === 'PROBE_FOREIGN_OUTPUT'
+      ? `${stdout.length} characters of output, and no envelope of the probe in them`
+      : decoded.message;
   const final = code === 'PROBE_TOOL_MISSING' || code === 'PROBE_VERSION' || code === 'PROBE_TOO_LARGE';
   return {
     kind: 'unavailable',
