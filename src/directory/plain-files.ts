@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, link, lstat, mkdir, open, realpath, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { printable } from '../core/diagnostics.ts';
 import { OperationError } from '../core/errors.ts';
+import { makeFolder } from './make-folder.ts';
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 
@@ -66,7 +67,7 @@ export async function readPlainFile(root: string, path: string): Promise<Uint8Ar
  */
 export async function plainFolder(root: string, folder: string, want: 'made' | 'as-it-is'): Promise<string | null> {
   try {
-    if (want === 'made') await mkdir(root, { recursive: true, mode: 0o700 });
+    if (want === 'made') makeFolder(resolve(root));
     let at = await realpath(root);
     for (const segment of folder === '' ? [] : folder.split('/')) {
       at = join(at, segment);

@@ -254,3 +254,8 @@ test('a name longer than the file system takes is refused with its reason', asyn
   const store = new DirectorySnapshotStore(newRoot());
   await rejectsWith('STORE_FAILED', store.create('runs', `${'x'.repeat(300)}.json`, bytes('x')));
 });
+
+test('a store below /proc, where no folder can be made, is an error and no endless loop', async () => {
+  const store = new DirectorySnapshotStore('/proc/nobody/audit');
+  await assert.rejects(store.create('baselines', 'vm/base', new Uint8Array()), { code: /^STORE_(DENIED|FAILED)$/ });
+});

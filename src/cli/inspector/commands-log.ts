@@ -1,8 +1,9 @@
-import { closeSync, constants, existsSync, mkdirSync, openSync, writeSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { checkSessionId } from '../../core/baseline/session-id.ts';
 import { printable } from '../../core/diagnostics.ts';
 import { OperationError } from '../../core/errors.ts';
+import { makeFolder } from '../../directory/make-folder.ts';
 
 const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 
@@ -36,6 +37,11 @@ export function claimCommandsLog(auditDir: string, sessionId: string): boolean {
   return append(auditDir, commandsLogPath(auditDir, sessionId), '', O_CREAT | O_EXCL);
 }
 
+/** Makes the log unless it is there: that it cannot be written is found out before the host is asked. */
+export function openCommandsLog(auditDir: string, sessionId: string): void {
+  append(auditDir, commandsLogPath(auditDir, sessionId), '', O_CREAT);
+}
+
 export function commandsLogPath(auditDir: string, sessionId: string): string {
   return join(auditDir, `${checkSessionId(sessionId)}_commands.log`);
 }
@@ -58,19 +64,5 @@ function append(auditDir: string, path: string, line: string, flags: number): bo
       nextStep: 'use a directory that you may write to',
       cause,
     });
-  }
-}
-
-/** With its parents. Not mkdir's own `recursive`: below /proc, where folders cannot be made, Node never comes back from it. */
-function makeFolder(path: string): void {
-  try {
-    mkdirSync(path, { mode: 0o700 });
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    // What is no folder is found out when the log is opened in it.
-    if (code === 'EEXIST') return;
-    if (code !== 'ENOENT' || existsSync(dirname(path))) throw cause;
-    makeFolder(dirname(path));
-    makeFolder(path);
   }
 }

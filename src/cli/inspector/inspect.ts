@@ -11,7 +11,7 @@ import { buildDriftDocument, type ComparedSide, type DriftDocument } from '../..
 import { OperationError } from '../../core/errors.ts';
 import { usageError } from '../framework/errors.ts';
 import { AuditDirectory, baselineNotFound, HOST } from './audit-directory.ts';
-import { claimCommandsLog, commandsLog, commandsLogPath } from './commands-log.ts';
+import { claimCommandsLog, commandsLog, commandsLogPath, openCommandsLog } from './commands-log.ts';
 import { viewFamily } from './family-view.ts';
 import { makeProvider } from './make-provider.ts';
 import { readProbe } from './probe-file.ts';
@@ -129,7 +129,10 @@ const CLAIMS_MAX = 10;
 function claimSession(given: string | null, directory: AuditDirectory, now: () => Date): string {
   const used = new Set(directory.sessions().map(({ id }) => id));
   if (given !== null) {
-    if (!used.has(given)) return given;
+    if (!used.has(given)) {
+      openCommandsLog(directory.path, given);
+      return given;
+    }
     throw new OperationError('STORE_CONFLICT', `session ${given}`, 'it has artifacts already', {
       nextStep: 'use a new session id; nothing was written over',
     });

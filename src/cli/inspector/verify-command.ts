@@ -39,7 +39,7 @@ export const verifyCommand: Command = {
         const gone = named === undefined && error.code === 'BASELINE_NOT_FOUND';
         if (error instanceof IntegrityError || gone) failed += 1;
         else unreadable += 1;
-        const what = gone ? 'its snapshot is missing' : error.what;
+        const what = gone ? 'its snapshot is missing: it was removed, or never written to the end' : error.what;
         await output.write(`FAILED  ${id}  ${error.code}: ${printable(what)}\n`);
         if (named !== undefined) throw error;
       }

@@ -257,9 +257,12 @@ describe('one VM in Azure', () => {
 
 test('an audit directory that nobody can make is an error before the host is asked', async () => {
   const nobody = ['--provider', 'ssh', '--target-vm-ip', '127.0.0.1', '--ssh-port', '1'];
-  const { code, stderr } = await inspector([...nobody, '--is-baseline', '--audit-dir', '/proc/nobody/audit']);
-  assert.equal(code, 1);
-  assert.match(stderr, /^firewall-inspector: error: STORE_DENIED: \/proc\/nobody\/audit\/fw_\w+_commands\.log: /);
+  for (const session of [[], ['--session-id', 'fw_given']]) {
+    const args = [...nobody, ...session, '--is-baseline', '--audit-dir', '/proc/nobody/audit'];
+    const { code, stderr } = await inspector(args);
+    assert.equal(code, 1);
+    assert.match(stderr, /^firewall-inspector: error: STORE_DENIED: \/proc\/nobody\/audit\/fw_\w+_commands\.log: /);
+  }
 });
 
 test('selftest needs nothing, and help lists every exit code and subcommand', async () => {
