@@ -46,7 +46,7 @@ export function diffCounters(baseline: NftRuleset, current: NftRuleset): Counter
     for (const [key, object] of before.objects) {
       const now = after.objects.get(key);
       if (object.type !== 'counter' || now === undefined) continue;
-      const values = { before: valueOf(object.raw), after: valueOf(now.raw) };
+      const values = { before: counterValue(object.raw), after: counterValue(now.raw) };
       add({ table, chain: null, counter: object.name, rule: null, position: null, ...values });
     }
   }
@@ -55,12 +55,12 @@ export function diffCounters(baseline: NftRuleset, current: NftRuleset): Counter
 
 function counterOf(rule: NftRule): CounterValue {
   for (const statement of rule.expr) {
-    if (isJsonObject(statement) && isJsonObject(statement['counter'])) return valueOf(statement['counter']);
+    if (isJsonObject(statement) && isJsonObject(statement['counter'])) return counterValue(statement['counter']);
   }
-  return valueOf(null);
+  return counterValue(null);
 }
 
-function valueOf(body: Json): CounterValue {
+function counterValue(body: Json): CounterValue {
   const number = (name: string): number | null => {
     const value = isJsonObject(body) ? body[name] : undefined;
     return typeof value === 'number' ? value : null;
