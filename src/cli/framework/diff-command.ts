@@ -1,3 +1,4 @@
+import { counted } from '../../core/counted.ts';
 import { compareSeverity, SEVERITIES, type Severity, worstSeverity } from '../../core/drift/severity.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { printDriftMarkdown } from '../../core/report/drift-markdown.ts';
@@ -138,10 +139,7 @@ function formatReport(
   });
   const complete = { ...report, sections: [...report.sections, ...extraSections] };
   const title = `${family}  ${describeInput(baseline)} → ${describeInput(current)}`;
-  const remarks =
-    lacks.length === 0
-      ? []
-      : [`coverage partial: ${lacks.length} ${lacks.length === 1 ? 'reason' : 'reasons'} on standard error`];
+  const remarks = lacks.length === 0 ? [] : [`coverage partial: ${counted(lacks.length, 'reason')} on standard error`];
   const options = { title, hint: '--show-all', remarks };
   if (invocation.text('output') === 'markdown')
     return printDriftMarkdown(complete, { ...options, title: `Firewall drift: ${title}` });
@@ -150,7 +148,7 @@ function formatReport(
 
 function describeInput({ input, ruleCount }: ComparedInput): string {
   const verified = input.isVerified ? ', sha256 verified' : '';
-  return `${input.given === '-' ? 'stdin' : input.given} (${ruleCount} ${ruleCount === 1 ? 'rule' : 'rules'}${verified})`;
+  return `${input.given === '-' ? 'stdin' : input.given} (${counted(ruleCount, 'rule')}${verified})`;
 }
 
 function driftDocument(comparison: Comparison, lacks: readonly string[]): { readonly [key: string]: LazyJson } {

@@ -1,3 +1,4 @@
+import { counted } from '../../core/counted.ts';
 import { printable } from '../../core/diagnostics.ts';
 import type { ComparedSide, DriftDocument } from '../../core/drift/drift-document.ts';
 import { compareSeverity, SEVERITIES, type Severity } from '../../core/drift/severity.ts';
@@ -84,9 +85,7 @@ function nftSource({ nft }: HostFirewall): RuleSource | null {
 /** For the summary line; the reasons are a note each. */
 export function coverageRemark({ coverage }: DriftDocument): string[] {
   const { length } = coverage.reasons;
-  return coverage.status === 'complete'
-    ? []
-    : [`coverage ${coverage.status} (${length} ${length === 1 ? 'reason' : 'reasons'})`];
+  return coverage.status === 'complete' ? [] : [`coverage ${coverage.status} (${counted(length, 'reason')})`];
 }
 
 function coverageRemarks(status: string, reasons: readonly string[]): string[] {
@@ -110,7 +109,7 @@ export function printSnapshot(
   const lines = summarizeRulesets(snapshot).map(({ name, tables, chains, rules, closed }) => {
     const more = closed.length > CLOSED_MAX ? `, … ${closed.length - CLOSED_MAX} more` : '';
     const policies = closed.length === 0 ? '' : `; default: ${closed.slice(0, CLOSED_MAX).join(', ')}${more}`;
-    return `${name}: ${count(tables, 'table')}, ${count(chains, 'chain')}, ${count(rules, 'rule')}${policies}`;
+    return `${name}: ${counted(tables, 'table')}, ${counted(chains, 'chain')}, ${counted(rules, 'rule')}${policies}`;
   });
   lines.push(...coverageRemarks(text(coverage['status']) || 'complete', reasons));
   lines.push(`taken ${text(snapshot['snapshot_at'])}, sha256 ${sha256.slice(0, 16)}…`);
@@ -119,10 +118,6 @@ export function printSnapshot(
     return `## Firewall snapshot: ${escapeMarkdown(title)}\n\n${lines.map((line) => `- ${escapeMarkdown(line)}`).join('\n')}\n`;
   }
   return `${[title, ...lines.map((line) => `  ${line}`)].map(printable).join('\n')}\n`;
-}
-
-function count(number: number, thing: string): string {
-  return `${number} ${thing}${number === 1 ? '' : 's'}`;
 }
 
 function text(value: unknown): string {

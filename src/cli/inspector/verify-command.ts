@@ -1,5 +1,6 @@
 import { parseSnapshot } from '../../activities/read-baseline.ts';
 import { checkSessionId } from '../../core/baseline/session-id.ts';
+import { counted } from '../../core/counted.ts';
 import { printable } from '../../core/diagnostics.ts';
 import { IntegrityError, OperationError } from '../../core/errors.ts';
 import type { Command } from '../framework/command.ts';
@@ -45,7 +46,7 @@ export const verifyCommand: Command = {
       }
     }
     if (ids.length === 0) output.note(`note: no session in ${printable(directory.path)}: nothing was verified`);
-    const of = `of ${ids.length} ${ids.length === 1 ? 'session' : 'sessions'}`;
+    const of = `of ${counted(ids.length, 'session')}`;
     if (unreadable > 0) throw new CommandError(`${unreadable} ${of} could not be read, ${failed} did not verify`);
     if (failed > 0)
       throw new IntegrityError('BASELINE_TAMPERED', printable(directory.path), `${failed} ${of} did not verify`);

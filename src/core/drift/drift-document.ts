@@ -1,4 +1,5 @@
 import type { Snapshot } from '../baseline/snapshot.ts';
+import { counted } from '../counted.ts';
 import type { HostFirewall } from '../host-firewall.ts';
 import { compareFirewalls } from './compare-firewalls.ts';
 import { CHANGE_KINDS, type DocumentedChange, type FamilyDrift } from './family-drift.ts';
@@ -96,7 +97,7 @@ function explain(baseline: HostFirewall, current: HostFirewall, families: DriftD
   for (const [family, { ephemeral_summary }] of Object.entries(families)) {
     for (const [owner, places] of Object.entries(ephemeral_summary)) {
       const count = Object.values(places).reduce((sum, each) => sum + each, 0);
-      sentences.push(`noise: ${family}: ${count} ${count === 1 ? 'change' : 'changes'} that ${owner} makes by itself`);
+      sentences.push(`noise: ${family}: ${counted(count, 'change')} that ${owner} makes by itself`);
     }
   }
   return sentences;

@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import {
   diffIpsets,
   type Ipset,
@@ -76,8 +77,8 @@ function wholeSet(kind: 'sets_added' | 'sets_removed', set: Ipset, users: readon
   const count = set.entries.size;
   // The kernel does not let a set go that a rule uses, so a removed one was used by rules that went too.
   const severity: Severity = users.length === 0 ? SET.severity : 'medium';
-  const use = users.length === 0 ? 'no rule uses it' : `used by ${users.length} rules, which are judged by themselves`;
-  const reason = `set ${set.name} with ${count} members ${verb}: ${use}`;
+  const use = users.length === 0 ? 'no rule uses it' : `used by ${counted(users.length, 'rule')}, judged apart`;
+  const reason = `set ${set.name} with ${counted(count, 'member')} ${verb}: ${use}`;
   const detail = { set: set.name, type: set.type, member_count: count, used_by: usersDetail(users) };
   const ephemeral = isChurn(owner, [...set.entries.values()], users);
   return made(kind, `${set.name} ${set.type}`, { severity, reason }, detail, owner, ephemeral);

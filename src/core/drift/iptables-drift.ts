@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import {
   type ChainRulesDiff,
   diffRulesets,
@@ -169,7 +170,10 @@ class DriftAssessor {
     const table = (added ? this.#after : this.#before).table(tableName);
     const { bases } = table.chain(chain.name);
     if (bases.length === 0) return { severity: 'low', reason: 'no hook reaches it' };
-    let worst: Assessment = { severity: 'low', reason: `${chain.rules.length} rules, none of which decides anything` };
+    let worst: Assessment = {
+      severity: 'low',
+      reason: `it decides nothing with ${counted(chain.rules.length, 'rule')}`,
+    };
     if (chain.policy !== null && chain.policy !== 'ACCEPT') {
       const policy = added ? ['ACCEPT', chain.policy] : [chain.policy, 'ACCEPT'];
       worst = judgePolicy(tableName, chain.name, policy[0] ?? null, policy[1] ?? null);

@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import { CHANGE_KINDS, type ChangeKind, type DocumentedChange, type FamilyDrift } from '../drift/family-drift.ts';
 import { compareSeverity, SEVERITIES, type Severity } from '../drift/severity.ts';
 import {
@@ -134,7 +135,7 @@ export function summaryLine(report: DriftReport, hint: string, remarks: readonly
   const severities = SEVERITIES.filter((severity) => counts[severity] > 0).map(
     (severity) => `${counts[severity]} ${severity}`,
   );
-  const total = `${findings.length} ${findings.length === 1 ? 'change' : 'changes'}`;
+  const total = counted(findings.length, 'change');
   const parts = [
     !report.driftDetected ? 'no drift' : findings.length === 0 ? total : `${total}: ${severities.join(', ')}`,
   ];
@@ -289,7 +290,7 @@ function policyText(change: DocumentedChange, field: string): string {
 function countsText(change: DocumentedChange, things: readonly string[]): string {
   const counts = things.flatMap((thing) => {
     const count = numberOf(change, `${thing}_count`);
-    return count === null ? [] : [`${count} ${thing}${count === 1 ? '' : 's'}`];
+    return count === null ? [] : [counted(count, thing)];
   });
   return counts.length === 0 ? '' : ` (${counts.join(', ')})`;
 }
@@ -300,7 +301,7 @@ function chainText(change: DocumentedChange): string {
     return value === '' ? [] : [`${field} ${value}`];
   });
   const rules = numberOf(change, 'rule_count');
-  if (rules !== null) parts.push(`${rules} ${rules === 1 ? 'rule' : 'rules'}`);
+  if (rules !== null) parts.push(counted(rules, 'rule'));
   return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
 }
 
