@@ -20,17 +20,34 @@ export interface ConnectionLimits {
  * the agent, ControlMaster, a ProxyJump of the user's own) is honoured.
  */
 export function buildSshArguments(target: CheckedTarget, limits: ConnectionLimits): string[] {
+  // Without the server's banner, so that what stands in standard error is ssh's word.
+  return connectionArguments(target, limits, 'ERROR', REMOTE_COMMAND);
+}
+
+/**
+ * The same connection, to hear why it fails: some reasons ssh only says at INFO, among the server's banner. Nothing runs
+ * there if it stands.
+ */
+export function buildSecondLookArguments(target: CheckedTarget, limits: ConnectionLimits): string[] {
+  return connectionArguments(target, limits, 'INFO', 'exit 0');
+}
+
+function connectionArguments(
+  target: CheckedTarget,
+  limits: ConnectionLimits,
+  logLevel: 'ERROR' | 'INFO',
+  command: string,
+): string[] {
   const { bastion } = target;
   // Through a bastion the target's clock also runs while the bastion's connection is made.
   const connectSeconds = limits.connectSeconds * (bastion === null ? 1 : 2);
   return [
     ...commonOptions(connectSeconds),
-    // Without the server's banner, so that what stands in standard error is ssh's word.
-    ...['-o', 'LogLevel=ERROR'],
+    ...['-o', `LogLevel=${logLevel}`],
     ...['-o', 'RemoteCommand=none'],
     ...(bastion === null ? [] : ['-o', `ProxyCommand=${proxyCommand(bastion, limits)}`]),
     ...hopOptions(target),
-    ...['--', target.host, REMOTE_COMMAND],
+    ...['--', target.host, command],
   ];
 }
 

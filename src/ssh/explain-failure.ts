@@ -18,6 +18,8 @@ interface Sign {
   readonly line: RegExp;
   /** What happened; `$1` is the first group of `line`. */
   readonly what: string;
+  /** Where it is another one than the code's. */
+  readonly nextStep?: string;
 }
 
 /**
@@ -83,6 +85,13 @@ const SIGNS: readonly Sign[] = [
   },
   { code: 'SSH_TIMED_OUT', line: /^Connection to .* timed out/m, what: 'it did not answer in time' },
   {
+    code: 'SSH_FAILED',
+    line: /^Unable to negotiate with .+?: (no matching .+)$/m,
+    what: 'it and the ssh here have no algorithm in common: $1',
+    nextStep:
+      "update its sshd; until then, allow what it offers in your ssh configuration, in a Host block of this machine's own",
+  },
+  {
     code: 'SSH_DISCONNECTED',
     line: /^(?:kex_exchange_identification|banner exchange|ssh_dispatch_run_fatal|client_loop): (.+)$/m,
     what: 'the connection ended: $1',
@@ -131,7 +140,7 @@ export function explainConnection(target: CheckedTarget, stderr: StandardError, 
     }
     const sign = read(stderr.bastion);
     if (sign !== null) {
-      const cause = hopError(sign.code, bastion, null, sign.what);
+      const cause = hopError(sign.code, bastion, null, sign.what, sign.nextStep);
       return bastionError(target, bastion, `${cause.code}: ${sign.what}`, cause);
     }
   }
@@ -141,7 +150,7 @@ export function explainConnection(target: CheckedTarget, stderr: StandardError, 
     const cause = hopError('SSH_FAILED', bastion, null, excerpt(bastionLast));
     return bastionError(target, bastion, `the way through it ended: ${excerpt(bastionLast)}`, cause);
   }
-  if (sign !== null) return hopError(sign.code, target, bastion, sign.what);
+  if (sign !== null) return hopError(sign.code, target, bastion, sign.what, sign.nextStep);
   const last = lastLine(stderr.target);
   const how = status === null ? 'ssh was ended by a signal' : `ssh ended with status ${status}`;
   return hopError('SSH_FAILED', target, bastion, last === '' ? `${how} and said nothing` : `${how}: ${excerpt(last)}`);
@@ -181,14 +190,24 @@ export function explainRemote(
   );
 }
 
+/** After a failure without a word, a second connection stood. */
+export function endedOnce(target: CheckedTarget): OperationError {
+  return hopError(
+    'SSH_DISCONNECTED',
+    target,
+    target.bastion,
+    'the connection ended without a word; a second one stood',
+  );
+}
+
 export function timedOut(target: CheckedTarget, what: string): OperationError {
   return hopError('SSH_TIMED_OUT', target, target.bastion, what);
 }
 
-function read(stderr: string): { code: HopCode; what: string } | null {
-  for (const { code, line, what } of SIGNS) {
+function read(stderr: string): Pick<Sign, 'code' | 'what' | 'nextStep'> | null {
+  for (const { line, ...sign } of SIGNS) {
     const found = line.exec(stderr);
-    if (found !== null) return { code, what: what.replace('$1', () => excerpt(found[1] ?? '')) };
+    if (found !== null) return { ...sign, what: sign.what.replace('$1', () => excerpt(found[1] ?? '')) };
   }
   return null;
 }
@@ -199,9 +218,15 @@ function lastLine(text: string): string {
 
 const RETRYABLE: ReadonlySet<HopCode> = new Set(['SSH_TIMED_OUT', 'SSH_DISCONNECTED', 'SSH_NO_ROUTE']);
 
-function hopError(code: HopCode, hop: CheckedHop, through: CheckedHop | null, what: string): OperationError {
+function hopError(
+  code: HopCode,
+  hop: CheckedHop,
+  through: CheckedHop | null,
+  what: string,
+  next = nextStep(code, hop, through),
+): OperationError {
   return new OperationError(code, hopName(hop), what, {
-    nextStep: nextStep(code, hop, through),
+    nextStep: next,
     retryable: RETRYABLE.has(code),
   });
 }

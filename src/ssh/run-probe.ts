@@ -1,8 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { printable } from '../core/diagnostics.ts';
 import { invariant, OperationError } from '../core/errors.ts';
-import { buildSshArguments } from './arguments.ts';
-import { explainConnection, explainRemote, separate, timedOut } from './explain-failure.ts';
+import { buildSecondLookArguments, buildSshArguments } from './arguments.ts';
+import {
+  endedOnce,
+  explainConnection,
+  explainRemote,
+  type StandardError,
+  separate,
+  timedOut,
+} from './explain-failure.ts';
 import { runSsh, type SshRun } from './run-ssh.ts';
 import { type CheckedTarget, checkKeyFiles, checkTarget, hopName, type SshTarget } from './target.ts';
 
@@ -28,6 +35,8 @@ export interface ProbeOverSsh {
 export const OUTPUT_BYTES_MAX: number = 64 * 1024 * 1024;
 const STDERR_TAIL_CHARACTERS_MAX = 4_000;
 const CONNECT_SECONDS_MAX = 15;
+/** Connecting twice, through a bastion, and some. */
+const SECOND_LOOK_CONNECTIONS = 3;
 /** With status 255 ssh speaks of itself. */
 const SSH_FAILED_STATUS = 255;
 
@@ -53,20 +62,37 @@ export async function runProbeOverSsh(
   let received = false;
 
   onProgress?.(`connecting to ${hopName(checked)}${through(checked)}`);
-  const run = await runSsh({
-    args: buildSshArguments(checked, { connectSeconds, bastionTag }),
-    input: `${script.join('\n')}\n`,
+  const limits = { connectSeconds, bastionTag };
+  const world = {
     // ssh runs its ProxyCommand with $SHELL, and the command is written for a POSIX one.
     env: { ...(options.env ?? process.env), LC_ALL: 'C', SHELL: '/bin/sh' },
-    deadlineMs,
     outputBytesMax: OUTPUT_BYTES_MAX,
     signal: options.signal,
+  };
+  const run = await runSsh({
+    ...world,
+    args: buildSshArguments(checked, limits),
+    input: `${script.join('\n')}\n`,
+    deadlineMs,
     onFirstOutput() {
       received = true;
       onProgress?.('the probe answers');
     },
   });
   const stderr = separate(run.stderr, bastionTag);
+  if (run.end === 'exited' && run.status === SSH_FAILED_STATUS && !received && isMute(stderr)) {
+    onProgress?.('ssh failed without a word: asking it once more for the reason');
+    const lookMs = connectSeconds * SECOND_LOOK_CONNECTIONS * 1_000;
+    const look = await runSsh({
+      ...world,
+      args: buildSecondLookArguments(checked, limits),
+      input: '',
+      deadlineMs: lookMs,
+    });
+    if (look.end === 'exited' && look.status !== null && look.status !== SSH_FAILED_STATUS) throw endedOnce(checked);
+    const told = separate(look.stderr, bastionTag);
+    throw explainRun(checked, look, told, { deadlineMs: lookMs, received: false }) ?? endedOnce(checked);
+  }
   const failure = explainRun(checked, run, stderr, { deadlineMs, received });
   if (failure !== null) throw failure;
   onProgress?.(`received ${run.stdout.length} bytes`);
@@ -75,6 +101,10 @@ export async function runProbeOverSsh(
     stdout: run.stdout,
     stderrTail: tail.slice(-STDERR_TAIL_CHARACTERS_MAX).split('\n').map(printable).join('\n'),
   };
+}
+
+function isMute({ target, bastion }: StandardError): boolean {
+  return target.trim() === '' && bastion.trim() === '';
 }
 
 function through({ bastion }: CheckedTarget): string {
