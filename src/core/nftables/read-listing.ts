@@ -63,6 +63,7 @@ function salvage(text: string, reason: string): Listing {
   const diagnostics: Diagnostic[] = [];
   let at = open + 1;
   let closed = false;
+  let garbled: Json | null = null;
   while (at < text.length) {
     const character = text[at] as string;
     if (character === ']') {
@@ -80,6 +81,7 @@ function salvage(text: string, reason: string): Listing {
       items.push(value);
     } else {
       const repaired = repairTable(item);
+      if (!end.complete) garbled = repaired;
       if (repaired !== null) items.push(repaired);
       else unreadable.push(item);
       diagnostics.push({
@@ -101,7 +103,10 @@ function salvage(text: string, reason: string): Listing {
       severity: 'error',
       ...position(text.length),
       excerpt: excerpt(text.slice(-80)),
-      message: `the listing ends after ${items.length} readable items without closing: what follows is missing`,
+      message:
+        garbled === null
+          ? `the listing ends after ${items.length} readable items without closing: what follows is missing`
+          : `the listing ends at table ${tableName(garbled)}, whose flag nft garbled (dormant, most likely: its rules are off): what follows is missing; look with nft list ruleset`,
     });
   } else if (!/^\s*\}?\s*$/.test(text.slice(at + 1))) {
     // A second listing may be in it: neither of the two is the whole.
@@ -177,6 +182,11 @@ function repairTable(item: string): Json | null {
   const match = item.length <= 4096 ? GARBLED_TABLE.exec(item) : null;
   if (match === null) return null;
   return parseItem(`${match[1]}, "flags": "unreadable"}}`) ?? null;
+}
+
+function tableName(item: Json): string {
+  const table = isJsonObject(item) ? item['table'] : null;
+  return isJsonObject(table) ? excerpt(`${table['family']} ${table['name']}`) : '';
 }
 
 /** Offsets to 1-based lines and columns; offsets are asked in ascending order. */

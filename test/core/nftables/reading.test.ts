@@ -223,6 +223,13 @@ test('Codes of what is odd: each says its own', () => {
   assert.deepEqual(codes('Error: syntax error'), ['NFT_JSON']);
   assert.deepEqual(codes('{}'), ['NFT_NO_LISTING']);
   assert.deepEqual(codes('{"nftables": [{"metainfo": {}}'), ['NFT_JSON_TRUNCATED']);
+  // What nft 1.0.6 prints of a dormant table when its garbage is no text: it stops there.
+  const stopped = '{"nftables": [{"metainfo": {}}, {"table": {"family": "inet", "name": "t", "handle": 1, "flags": ';
+  assert.deepEqual(codes(stopped), ['NFT_TABLE_FLAGS', 'NFT_JSON_TRUNCATED']);
+  assert.match(
+    parseNftRuleset(stopped).diagnostics[1]?.message ?? '',
+    /^the listing ends at table inet t, whose flag nft garbled \(dormant, most likely/,
+  );
   assert.deepEqual(codes(listing([{ table: { family: 'inet', name: 't', flags: 'http' } }])), ['NFT_TABLE_FLAGS']);
   assert.deepEqual(codes(listing([{ add: table }])), ['NFT_COMMAND']);
   assert.deepEqual(codes(listing([table, { rule: { ...place, expr: [] } }])), ['NFT_CHAIN_MISSING']);
