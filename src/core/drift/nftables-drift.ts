@@ -12,6 +12,7 @@ import {
   rulesBySet,
 } from '../nftables/index.ts';
 import type { AssessedChange, ChangeKind } from './family-drift.ts';
+import { isChainChurn, isOnlyExpiry, isRuleChurn, isSetMemberChurn, isTableChurn } from './nftables-churn.ts';
 import { TableContext } from './nftables-context.ts';
 import {
   judgeChainAsWhole,
@@ -28,7 +29,7 @@ import {
   judgeRuleRecreated,
   judgeRuleRemoved,
 } from './nftables-judge-rule.ts';
-import { isOnlyExpiry, judgeSetAsWhole, judgeSetChanged, printMember } from './nftables-judge-set.ts';
+import { judgeSetAsWhole, judgeSetChanged, printMember } from './nftables-judge-set.ts';
 import { ChainMoves } from './nftables-moves.ts';
 import type { RulePlace } from './nftables-place.ts';
 import { chainOwner, type Owner, setOwner, tableOwner } from './owners.ts';
@@ -119,23 +120,30 @@ class Assessor {
   }
 
   #wholeTable(table: NftTable, isAdded: boolean): AssessedChange[] {
-    const chains = [...table.chains.values()].map((chain) => this.#wholeChain(table.key, chain, isAdded));
+    const wholeChains = (mayFold: boolean): AssessedChange[] =>
+      [...table.chains.values()].map((chain) => this.#wholeChain(table.key, chain, isAdded, mayFold));
+    let chains = wholeChains(true);
     const owner = tableOwner(table.key);
+    const areFolded = chains.every(({ ephemeral }) => ephemeral);
+    const churn = isTableChurn(table, areFolded, isAdded);
+    // Bans that are none are no churn in any part.
+    if (owner?.ephemeral === true && !churn) chains = wholeChains(false);
     const judged = judgeTableAsWhole(table, chains, isAdded ? 'added' : 'removed');
-    const whole = make(isAdded ? 'tables_added' : 'tables_removed', table.key, null, owner, judged, table.key, {
+    const detail = {
       chains: [...table.chains.keys()],
       chain_count: table.chains.size,
       rule_count: [...table.chains.values()].reduce((sum, chain) => sum + chain.rules.length, 0),
       set_count: table.sets.size,
-    });
+    };
+    const kind = isAdded ? 'tables_added' : 'tables_removed';
+    const whole = make(kind, table.key, null, owner, judged, table.key, detail, churn);
     return [whole, ...chains];
   }
 
-  #wholeChain(table: string, chain: NftChain, isAdded: boolean): AssessedChange {
+  #wholeChain(table: string, chain: NftChain, isAdded: boolean, mayFold = true): AssessedChange {
     const context = (isAdded ? this.#after : this.#before).of(table);
     const owner = chainOwner(table, chain.name);
     const judged = judgeChainAsWhole(chain, context, isTool(owner, chain.name), isAdded ? 'added' : 'removed');
-    const isOpenDoor = isAdded && context.closure(chain.name).blanket.has('accept');
     return make(
       isAdded ? 'chains_added' : 'chains_removed',
       table,
@@ -150,7 +158,7 @@ class Assessor {
         rule_count: chain.rules.length,
         rules: chain.rules.slice(0, RULES_LISTED_MAX).map(lineOf),
       },
-      (isOpenDoor && chain.isBaseChain) || (chain.isBaseChain && chain.policy === 'drop'),
+      mayFold && isChainChurn(owner, chain, isAdded, context, this.#after.table(table)),
     );
   }
 
@@ -159,6 +167,7 @@ class Assessor {
     const owner = chainOwner(table, chain);
     const before = this.#before.of(table);
     const after = this.#after.of(table);
+    const churn = isRuleChurn(owner, change, before, after);
     const at = (context: TableContext, position: number): RulePlace => ({
       context,
       chain: context.table.chains.get(chain) as NftChain,
@@ -173,16 +182,7 @@ class Assessor {
           position: change.position + 1,
           ...nftReferenceFields(change.rule),
         };
-        return make(
-          'rules_added',
-          table,
-          chain,
-          owner,
-          judged,
-          change.rule.identity,
-          detail,
-          isOpenDoor(change.rule, after),
-        );
+        return make('rules_added', table, chain, owner, judged, change.rule.identity, detail, churn);
       }
       case 'rule_removed': {
         const judged = judgeRuleRemoved(change.rule, at(before, change.position), after.table.chains.get(chain));
@@ -191,7 +191,7 @@ class Assessor {
           position: change.position + 1,
           ...nftReferenceFields(change.rule),
         };
-        return make('rules_removed', table, chain, owner, judged, change.rule.identity, detail);
+        return make('rules_removed', table, chain, owner, judged, change.rule.identity, detail, churn);
       }
       case 'rule_modified': {
         const judged = judgeRuleModified(
@@ -206,7 +206,7 @@ class Assessor {
           after: lineOf(change.after),
         };
         const subject = `${keyOf(change.before)} -> ${keyOf(change.after)}`;
-        return make('rules_modified', table, chain, owner, judged, subject, detail, isOpenDoor(change.after, after));
+        return make('rules_modified', table, chain, owner, judged, subject, detail, churn);
       }
       case 'rule_repositioned': {
         const judged = judgeRuleMoved(
@@ -216,7 +216,7 @@ class Assessor {
           this.#movesOf(change),
         );
         const detail = { ...ruleDetail(change.after), ...positions(change) };
-        return make('rules_repositioned', table, chain, owner, judged, keyOf(change.after), detail);
+        return make('rules_repositioned', table, chain, owner, judged, keyOf(change.after), detail, churn);
       }
       case 'rule_recreated': {
         const { isHidden, ...judged } = judgeRuleRecreated(change.after, at(after, change.currentPosition));
@@ -226,7 +226,7 @@ class Assessor {
           baseline_handle: change.before.handle,
           current_handle: change.after.handle,
         };
-        const recreated = make('rules_recreated', table, chain, owner, judged, keyOf(change.after), detail);
+        const recreated = make('rules_recreated', table, chain, owner, judged, keyOf(change.after), detail, churn);
         return isHidden ? recreated : { ...recreated, informational: true };
       }
     }
@@ -244,6 +244,7 @@ class Assessor {
     const owner = setOwner(table, set.name);
     const side = change.kind === 'set_removed' ? this.#before : this.#after;
     const users = side.users(table).get(set.name) ?? [];
+    const churn = isSetMemberChurn(owner, change, users, this.#before.of(table), this.#after.of(table));
     const common = {
       set: set.name,
       set_kind: set.kind,
@@ -254,21 +255,30 @@ class Assessor {
       const isAdded = change.kind === 'set_added';
       const judged = judgeSetAsWhole(set, users, isAdded ? 'added' : 'removed');
       const detail = { ...common, element_count: set.elements.length };
-      return make(isAdded ? 'sets_added' : 'sets_removed', table, null, owner, judged, set.name, detail);
+      return make(isAdded ? 'sets_added' : 'sets_removed', table, null, owner, judged, set.name, detail, churn);
     }
     const judged = judgeSetChanged(change, users, side.of(table));
-    const changed = make('sets_changed', table, null, owner, judged, set.name, {
-      ...common,
-      elements_added: listed(change.elementsAdded),
-      elements_added_count: change.elementsAdded.length,
-      elements_removed: listed(change.elementsRemoved),
-      elements_removed_count: change.elementsRemoved.length,
-      elements_changed: change.elementsChanged
-        .slice(0, ELEMENTS_LISTED_MAX)
-        .map((pair) => ({ before: printMember(pair.before), after: printMember(pair.after) })),
-      elements_changed_count: change.elementsChanged.length,
-      attributes: documentAttributes(change.attributes),
-    });
+    const changed = make(
+      'sets_changed',
+      table,
+      null,
+      owner,
+      judged,
+      set.name,
+      {
+        ...common,
+        elements_added: listed(change.elementsAdded),
+        elements_added_count: change.elementsAdded.length,
+        elements_removed: listed(change.elementsRemoved),
+        elements_removed_count: change.elementsRemoved.length,
+        elements_changed: change.elementsChanged
+          .slice(0, ELEMENTS_LISTED_MAX)
+          .map((pair) => ({ before: printMember(pair.before), after: printMember(pair.after) })),
+        elements_changed_count: change.elementsChanged.length,
+        attributes: documentAttributes(change.attributes),
+      },
+      churn,
+    );
     if (!isOnlyExpiry(change, users, side.of(table))) return changed;
     return { ...changed, severity: 'noise', ephemeral: true, informational: true };
   }
@@ -319,6 +329,10 @@ class Contexts {
     return context;
   }
 
+  table(key: string): NftTable | undefined {
+    return this.#ruleset.tables.get(key);
+  }
+
   users(key: string): Map<string, NftRule[]> {
     let users = this.#users.get(key);
     if (users === undefined) {
@@ -347,7 +361,6 @@ function chainChanges(change: Extract<NftChange, { kind: 'chain_changed' }>): As
         judgePolicy(table.slice(0, table.indexOf('/')), after, was, is),
         `${was}->${is}`,
         detail,
-        true,
       ),
     );
   }
@@ -360,18 +373,7 @@ function chainChanges(change: Extract<NftChange, { kind: 'chain_changed' }>): As
       attributes: documentAttributes(others),
     };
     const judged = judgeChainChanged(before, after, others);
-    changes.push(
-      make(
-        'chains_changed',
-        table,
-        after.name,
-        owner,
-        judged,
-        subjectOf(others),
-        detail,
-        judged.severity === 'critical',
-      ),
-    );
+    changes.push(make('chains_changed', table, after.name, owner, judged, subjectOf(others), detail));
   }
   return changes;
 }
@@ -391,12 +393,11 @@ function objectChange(change: Extract<NftChange, { kind: `object_${string}` }>):
     judgeObject(object, verb, attributes),
     subject,
     detail,
+    owner?.ephemeral === true && object.type === 'counter',
   );
 }
 
-/**
- * @param isNoAlibi  the change is loud whatever tool the name points to: anyone can give a chain a tool's name
- */
+/** @param isChurn  its owner made it by itself: the name of a table, chain or set alone is no proof */
 function make(
   kind: ChangeKind,
   table: string | null,
@@ -405,9 +406,8 @@ function make(
   judged: Assessment,
   subject: string,
   detail: JsonObject,
-  isNoAlibi = false,
+  isChurn = false,
 ): AssessedChange {
-  const isChurn = owner?.ephemeral === true && !isNoAlibi && kind !== 'policy_changes';
   return {
     kind,
     table,
@@ -434,12 +434,6 @@ function isContainerRule(change: Extract<NftChange, { kind: `rule_${string}` }>,
 }
 
 const CONTAINER_BRIDGE = /^(docker0|docker_gwbridge|br-[0-9a-f]{12}|cni0|cni-podman\d+|podman\d+|virbr\d+)$/;
-
-/** An accept for every packet is nobody's churn. */
-function isOpenDoor(rule: NftRule, context: TableContext): boolean {
-  const effect = context.effect(rule);
-  return effect.isBlanket && effect.effects.has('accept');
-}
 
 function ruleDetail(rule: NftRule): { readonly rule: string; readonly handle: number | null } {
   return { rule: lineOf(rule), handle: rule.handle };

@@ -109,8 +109,16 @@ function judgeAddedEffect(
     case 'unknown':
       return { severity: 'high', reason: `A rule was added at ${hooks} that this version cannot read in full` };
     case 'jump':
-    case 'goto':
-      return { severity: 'medium', reason: `${capital(traffic)} now goes through chain ${effect.targets[0] ?? ''}` };
+    case 'goto': {
+      const through: Assessment = {
+        severity: 'medium',
+        reason: `${capital(traffic)} now goes through chain ${effect.targets[0] ?? ''}`,
+      };
+      // Whatever a goto's chain does not decide skips what stands below, as after a return.
+      return effect.flat.goto_target === null
+        ? through
+        : worst([judgeReturn(place, effect, traffic, 'now'), through], through);
+    }
   }
 }
 

@@ -15,23 +15,6 @@ import type { Assessment } from './severity.ts';
 
 type SetChange = Extract<NftChange, { kind: 'set_changed' }>;
 
-/**
- * Whether only elements with a lifetime of their own came or went, and none that opens something: they go without
- * anyone's act, and come from a program that bans, not from a person.
- */
-export function isOnlyExpiry(change: SetChange, users: readonly NftRule[], context: TableContext): boolean {
-  if (change.attributes.length > 0 || change.elementsChanged.length > 0) return false;
-  const isMap = change.after.kind === 'map';
-  if (![...change.elementsAdded, ...change.elementsRemoved].every((element) => expires(element, isMap))) return false;
-  if (change.elementsAdded.length === 0) return true;
-  return !isMap && !users.some((rule) => [...context.effect(rule).effects].some((effect) => effect !== 'drop'));
-}
-
-function expires(element: Json, isMap: boolean): boolean {
-  const key = isMap && isJsonArray(element) ? (element[0] ?? null) : element;
-  return isJsonObject(key) && isJsonObject(key['elem']) && 'expires' in key['elem'];
-}
-
 /** What changed elements or attributes of a set can do, by what the rules that use it do. */
 export function judgeSetChanged(change: SetChange, users: readonly NftRule[], context: TableContext): Assessment {
   const elements = describeElements(change);

@@ -10,7 +10,12 @@ export interface Owner {
 
 interface OwnerPattern extends Owner {
   readonly pattern: RegExp;
+  /** Where the name means this owner; anywhere when absent. */
+  readonly table?: RegExp;
 }
+
+const KUBE_PROXY_TABLE = /^ip6?\/kube-proxy$/;
+const DOCKER_TABLE = /^ip6?\/docker-bridges$/;
 
 // First match wins, so the ephemeral forms of a tool stand before its structural ones.
 const CHAIN_OWNERS: readonly OwnerPattern[] = [
@@ -22,8 +27,14 @@ const CHAIN_OWNERS: readonly OwnerPattern[] = [
     pattern: /^KUBE-(SERVICES|NODEPORTS|EXTERNAL-SERVICES|PROXY-FIREWALL|NODE-PORT)$/,
   },
   { name: 'kube-proxy', ephemeral: false, pattern: /^KUBE-/ },
-  // kube-proxy (nftables mode): <verb>-<hash>-<namespace>/<service>/<protocol>/<port>.
-  { name: 'kube-proxy', ephemeral: true, pattern: /^(service|endpoint|external|firewall|loadbalancer)-[A-Z0-9]{8}-/ },
+  // kube-proxy (nftables mode): <verb>-<hash>-<namespace>/<service>/<protocol>/<port>. `firewall-` is of whom a person
+  // lets in.
+  {
+    name: 'kube-proxy',
+    ephemeral: true,
+    pattern: /^(service|endpoint|external)-[A-Z0-9]{8}-/,
+    table: KUBE_PROXY_TABLE,
+  },
   // Calico: cali-pi-, cali-po-, cali-tw-, cali-fw- … one chain per policy and workload endpoint.
   { name: 'calico', ephemeral: true, pattern: /^cali-(pi|po|pri|pro|tw|fw|th|fh|sm|gi|go|rpf)-/ },
   { name: 'calico', ephemeral: false, pattern: /^(cali-|filter-cali-|nat-cali-|mangle-cali-|raw-cali-)/ },
@@ -39,7 +50,8 @@ const CHAIN_OWNERS: readonly OwnerPattern[] = [
   {
     name: 'docker',
     ephemeral: true,
-    pattern: /^(filter-forward-(in|out)__|raw-PREROUTING__|nat-(prerouting|postrouting)-(in|out)__)/,
+    pattern: /^((filter-forward|nat-postrouting)-(in|out)__.+|raw-PREROUTING|nat-prerouting-and-output)$/,
+    table: DOCKER_TABLE,
   },
   { name: 'docker', ephemeral: false, pattern: /^DOCKER/ },
   { name: 'fail2ban', ephemeral: true, pattern: /^(f2b-|fail2ban-)/ },
@@ -91,34 +103,40 @@ export function isBanTool({ name }: Owner): boolean {
  * @returns      the owner, or null when a person (or an unknown tool) writes it
  */
 export function chainOwner(table: string, chain: string): Owner | null {
-  return find(CHAIN_OWNERS, chain) ?? find(TABLE_OWNERS, table);
+  return find(CHAIN_OWNERS, chain, table) ?? find(TABLE_OWNERS, table, table);
 }
 
-/** Names in nft tables that are words of their own, which an ipset of a person may bear as well. */
+/** Names that mean their owner in its own nft table only. The host's own addresses, `nodeport-ips`, are no churn. */
 const NFT_SET_OWNERS: readonly OwnerPattern[] = [
-  { name: 'sshguard', ephemeral: true, pattern: /^attackers$/ },
   {
     name: 'kube-proxy',
     ephemeral: true,
-    pattern: /^(cluster-ips$|service-ips$|service-nodeports$|no-endpoint-|firewall-ips$|nodeport-ips$|affinity-)/,
+    pattern: /^(cluster-ips$|service-ips$|service-nodeports$|no-endpoint-(services|nodeports)$|affinity-)/,
+    table: KUBE_PROXY_TABLE,
+  },
+  {
+    name: 'docker',
+    ephemeral: true,
+    pattern: /^(filter-forward|nat-postrouting)-(in|out)-jumps$/,
+    table: DOCKER_TABLE,
   },
 ];
 
 /** As `chainOwner`, for a named set, map or ipset (no table). */
 export function setOwner(table: string | null, set: string): Owner | null {
   if (table !== null) {
-    const owner = find(NFT_SET_OWNERS, set);
+    const owner = find(NFT_SET_OWNERS, set, table);
     if (owner !== null) return owner;
   }
-  return find(SET_OWNERS, set) ?? (table === null ? null : find(TABLE_OWNERS, table));
+  return find(SET_OWNERS, set, table ?? '') ?? (table === null ? null : find(TABLE_OWNERS, table, table));
 }
 
 /** As `chainOwner`, for a table as a whole. */
 export function tableOwner(table: string): Owner | null {
-  return find(TABLE_OWNERS, table);
+  return find(TABLE_OWNERS, table, table);
 }
 
-function find(patterns: readonly OwnerPattern[], name: string): Owner | null {
-  const found = patterns.find(({ pattern }) => pattern.test(name));
+function find(patterns: readonly OwnerPattern[], name: string, where: string): Owner | null {
+  const found = patterns.find(({ pattern, table }) => pattern.test(name) && (table?.test(where) ?? true));
   return found === undefined ? null : { name: found.name, ephemeral: found.ephemeral };
 }

@@ -475,7 +475,14 @@ test('Service chains of kube-proxy are folded as its churn', () => {
           },
         },
         ...endpoints.map((chain) => ({
-          rule: { ...place, chain, expr: [{ dnat: { addr: '10.244.0.9', port: 80 } }] },
+          rule: {
+            ...place,
+            chain,
+            expr: [
+              is({ meta: { key: 'l4proto' } }, 'tcp'),
+              { dnat: { addr: /__(.+)\//.exec(chain)?.[1] ?? '', port: 80 } },
+            ],
+          },
         })),
       ],
     });

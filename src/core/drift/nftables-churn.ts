@@ -1,0 +1,254 @@
+import { isJsonArray, isJsonObject, type Json } from '../json.ts';
+import type { NftChain, NftChange, NftRule, NftSet, NftTable } from '../nftables/index.ts';
+import { isPlainNetwork, isPrivateAddress } from './nftables-addresses.ts';
+import type { TableContext } from './nftables-context.ts';
+import { verdictTargets } from './nftables-effects.ts';
+import { bareText, DOCKER_BRIDGE, isBannable, isRuleHabit } from './nftables-habits.ts';
+import { printMember } from './nftables-judge-set.ts';
+import { chainOwner, isBanTool, type Owner, tableOwner } from './owners.ts';
+
+/**
+ * Whether a change is what an ephemeral owner makes by itself all day, so that it is folded with a count. Who can write
+ * a table can use its owner's names: besides its name, a change must have its owner's shape and leave nothing open.
+ */
+
+type RuleChange = Extract<NftChange, { kind: `rule_${string}` }>;
+type SetChange = Extract<NftChange, { kind: `set_${string}` }>;
+
+/** Bans come one by one; a list of this size that is empty at once was flushed. */
+const FLUSHED_MIN = 10;
+/** NodePort services lie here unless a cluster was told otherwise. */
+const NODE_PORT_MIN = 30000;
+
+/** @param before, after  the table of the rule on both sides */
+export function isRuleChurn(
+  owner: Owner | null,
+  change: RuleChange,
+  before: TableContext,
+  after: TableContext,
+): boolean {
+  if (owner?.ephemeral !== true) return false;
+  const sides: [NftRule, TableContext][] =
+    'rule' in change
+      ? [[change.rule, change.kind === 'rule_added' ? after : before]]
+      : [
+          [change.before, before],
+          [change.after, after],
+        ];
+  if (!sides.every(([rule, context]) => isRuleHabit(owner, rule, context))) return false;
+  if (change.kind === 'rule_recreated') return true;
+  // What is for all packets comes and goes with its chain only; moved, it is the last that decides.
+  const isForAll = sides.some(([rule, context]) => isFinal(rule, context));
+  if (change.kind !== 'rule_repositioned' && isForAll) return false;
+  const chain = after.table.chains.get(change.chain);
+  if (chain?.rules.slice(0, -1).some((rule) => isFinal(rule, after))) return false;
+  if (change.kind === 'rule_added' || change.kind === 'rule_repositioned') return true;
+  // Something that was there is not any more.
+  const [[rule, context]] = sides as [[NftRule, TableContext]];
+  const { effects } = context.effect(rule);
+  if (isBanTool(owner)) return chain?.isBaseChain === false;
+  if (owner.name === 'docker') {
+    const isGuard = effects.has('drop') || effects.has('jump');
+    return !isGuard || (change.kind === 'rule_removed' && !leavesOpen(rule, after));
+  }
+  if (rule.chain.startsWith('endpoint-')) return !effects.has('dnat');
+  if (change.kind === 'rule_modified' || !effects.has('goto')) return true;
+  // Endpoints are chosen by one rule, written anew when they change: without any a service leads nowhere.
+  return chain?.rules.some((other) => after.effect(other).effects.has('goto')) === true;
+}
+
+/** A rule that decides on every packet: what stands below it is never met. */
+function isFinal(rule: NftRule, context: TableContext): boolean {
+  const { isBlanket, effects } = context.effect(rule);
+  return isBlanket && ['accept', 'drop', 'return', 'goto'].some((one) => effects.has(one as 'accept'));
+}
+
+/** The bridge or container that a guard was for is still spoken of by other rules. */
+function leavesOpen(rule: NftRule, { table }: TableContext): boolean {
+  const line = bareText(rule);
+  const [name] = /(?<=ip6? daddr )\S+(?= iifname)|(?<=")[^"]+(?=")/.exec(line) ?? [];
+  if (name === undefined) return true;
+  return [...table.chains.values()].some(
+    (chain) =>
+      (chain.name.endsWith(`__${name}`) && chain.rules.length > 0) ||
+      chain.rules.some((other) => {
+        const words = bareText(other).replaceAll('"', '').split(' ');
+        return words.includes(name) && words.at(-1) !== 'drop' && !words.includes('!=');
+      }),
+  );
+}
+
+/** A chain that came or went with its rules. @param after  its table now, undefined when that went too */
+export function isChainChurn(
+  owner: Owner | null,
+  chain: NftChain,
+  isAdded: boolean,
+  context: TableContext,
+  after: NftTable | undefined,
+): boolean {
+  if (owner?.ephemeral !== true || !chain.rules.every((rule) => isRuleHabit(owner, rule, context))) return false;
+  if (chain.rules.slice(0, -1).some((rule) => isFinal(rule, context))) return false;
+  if (chain.isBaseChain) {
+    const isOwn = isBanTool(owner) && tableOwner(context.table.key)?.name === owner.name;
+    const isHarmless = chain.type === 'filter' && chain.policy !== 'drop' && /^(input|forward)$/.test(chain.hook ?? '');
+    return isAdded && isOwn && isHarmless;
+  }
+  if (isAdded || owner.name !== 'docker') return true;
+  const bridge = /__(.+)$/.exec(chain.name)?.[1];
+  return bridge !== undefined && ![...(after?.chains.keys() ?? [])].some((name) => name.endsWith(`__${bridge}`));
+}
+
+/** A ban tool's table comes with its first ban. One that went took the bans with it. */
+export function isTableChurn(table: NftTable, areChainsChurn: boolean, isAdded: boolean): boolean {
+  const owner = tableOwner(table.key);
+  if (owner?.ephemeral !== true || !isAdded || !areChainsChurn || table.flags.length > 0) return false;
+  if (table.objects.size + table.flowtables.size > 0) return false;
+  return [...table.sets.values()].every(({ elements }) => elements.every((one) => isOwnMember(owner, one)));
+}
+
+/**
+ * Elements that their owner adds and removes by itself.
+ *
+ * @param users  the rules that look the set up
+ */
+export function isSetMemberChurn(
+  owner: Owner | null,
+  change: SetChange,
+  users: readonly NftRule[],
+  before: TableContext,
+  after: TableContext,
+): boolean {
+  if (owner?.ephemeral !== true) return false;
+  const context = change.kind === 'set_removed' ? before : after;
+  const set = change.kind === 'set_changed' ? change.after : change.set;
+  if (isBanTool(owner) && !users.every((rule) => bansSenders(rule, set.name, context))) return false;
+  const fits = (element: Json): boolean =>
+    owner.name === 'kube-proxy'
+      ? isKubeProxysMember(set, element, before.table, after.table)
+      : owner.name === 'docker'
+        ? isDockersMember(set, element)
+        : isOwnMember(owner, element);
+  if ('set' in change) {
+    if (change.kind === 'set_added') return set.elements.every(fits);
+    return isBanTool(owner) || set.name.startsWith('affinity-');
+  }
+  if (change.attributes.length > 0 || !change.elementsAdded.every(fits)) return false;
+  if (isBanTool(owner)) {
+    if (change.elementsRemoved.length >= FLUSHED_MIN && set.elements.length === 0) return false;
+    return change.elementsChanged.every((pair) => fits(pair.after));
+  }
+  if (change.elementsChanged.length > 0) return false;
+  // A way to a chain goes with the chain.
+  return change.elementsRemoved.every((element) => {
+    if (owner.name !== 'docker') return true;
+    return isDockersMember(set, element) && targetsOf(element).every((target) => !after.table.chains.has(target));
+  });
+}
+
+/**
+ * Whether only elements with a lifetime of their own came or went, and none that opens something: they go without
+ * anyone's act, and come from a program that bans, not from a person.
+ */
+export function isOnlyExpiry(
+  change: Extract<SetChange, { kind: 'set_changed' }>,
+  users: readonly NftRule[],
+  context: TableContext,
+): boolean {
+  if (change.attributes.length > 0 || change.elementsChanged.length > 0) return false;
+  const isMap = change.after.kind === 'map';
+  if (![...change.elementsAdded, ...change.elementsRemoved].every((element) => expires(element, isMap))) return false;
+  if (change.elementsAdded.length === 0) return true;
+  if (isMap || !change.elementsAdded.every((element) => isOwnMember(null, element))) return false;
+  return users.every((rule) => bansSenders(rule, change.after.name, context));
+}
+
+function expires(element: Json, isMap: boolean): boolean {
+  const key = isMap && isJsonArray(element) ? (element[0] ?? null) : element;
+  return isJsonObject(key) && isJsonObject(key['elem']) && 'expires' in key['elem'];
+}
+
+/** Only drops of what the set holds as sender. */
+function bansSenders(rule: NftRule, set: string, context: TableContext): boolean {
+  const { effects, isHidden } = context.effect(rule);
+  if (isHidden || [...effects].some((effect) => effect !== 'drop')) return false;
+  if (effects.size === 0) return true;
+  const line = bareText(rule);
+  return (
+    !line.includes(`!= @${set}`) && (!line.includes(' daddr') || /\bsaddr @| saddr \. | \. ip6? saddr /.test(line))
+  );
+}
+
+/** A guest's address, or as much of his network as one bans. */
+function isOwnMember(owner: Owner | null, element: Json): boolean {
+  const text = printMember(keyOf(element)).split(' . ')[0] ?? '';
+  const [low, high] = text.split('-');
+  return isBannable(low ?? '', owner) && (high === undefined || (isBannable(high, owner) && isNarrow(low ?? '', high)));
+}
+
+/** Ranges of one /24, or one /48 in IPv6. */
+function isNarrow(low: string, high: string): boolean {
+  const head = (address: string): string =>
+    address.includes(':') ? address.split(':').slice(0, 3).join(':') : address.split('.').slice(0, 3).join('.');
+  return head(low) === head(high) && isPlainNetwork(low.includes(':') ? low : `${head(low)}.0/24`);
+}
+
+function isDockersMember(set: NftSet, element: Json): boolean {
+  const key = keyOf(element);
+  const verdict = isJsonArray(element) && isJsonObject(element[1]) ? element[1] : {};
+  const chain = `${set.name.replace(/-jumps$/, '')}__${String(key)}`;
+  return typeof key === 'string' && DOCKER_BRIDGE.test(key) && 'jump' in verdict && targetsOf(element)[0] === chain;
+}
+
+function isKubeProxysMember(set: NftSet, element: Json, before: NftTable, after: NftTable): boolean {
+  const verdict = isJsonArray(element) ? printMember(element[1] ?? null) : '';
+  const parts = printMember(keyOf(element)).split(' . ');
+  const address = parts[0] ?? '';
+  const port = Number(parts.at(-1));
+  if (set.name.startsWith('affinity-')) return set.kind === 'set';
+  if (set.name === 'service-nodeports') return port >= NODE_PORT_MIN && isOwnGoto(verdict, after);
+  if (set.name === 'no-endpoint-nodeports') return port >= NODE_PORT_MIN && isDenial(verdict);
+  if (!isPlainNetwork(address) || address.includes('/') || address.includes('-')) return false;
+  // The host's own addresses are no service's.
+  if (keysOf(after, 'nodeport-ips').has(address)) return false;
+  if (set.name === 'cluster-ips') {
+    if (!isPrivateAddress(address)) return false;
+    const known = ['service-ips', 'no-endpoint-services'].flatMap((name) => [...keysOf(after, name)]);
+    return known.some((service) => service.startsWith(`${address} `));
+  }
+  if (set.name === 'service-ips') return isOwnGoto(verdict, after);
+  if (port === 22 || !isDenial(verdict)) return false;
+  return keysOf(before, 'service-ips').has(parts.join(' . ')) || keysOf(after, 'cluster-ips').has(address);
+}
+
+function isDenial(verdict: string): boolean {
+  return verdict === 'drop' || verdict === 'goto reject-chain';
+}
+
+function isOwnGoto(verdict: string, table: NftTable): boolean {
+  const chain = /^goto ((?:service|external)-\S+)$/.exec(verdict)?.[1];
+  return chain !== undefined && table.chains.has(chain) && chainOwner(table.key, chain)?.ephemeral === true;
+}
+
+/** What a set holds, or a map answers to, without comments. */
+function keysOf(table: NftTable, set: string): Set<string> {
+  const elements = table.sets.get(set)?.elements;
+  if (elements === undefined) return new Set();
+  let keys = keysOfElements.get(elements);
+  if (keys === undefined) {
+    keys = new Set(elements.map((one) => printMember(keyOf(one))));
+    keysOfElements.set(elements, keys);
+  }
+  return keys;
+}
+
+const keysOfElements = new WeakMap<readonly Json[], Set<string>>();
+
+/** Of a map's element its key, and that without timeout and comment. */
+function keyOf(element: Json): Json {
+  const key = isJsonArray(element) ? (element[0] ?? null) : element;
+  return isJsonObject(key) && isJsonObject(key['elem']) ? (key['elem']['val'] ?? null) : key;
+}
+
+function targetsOf(element: Json): string[] {
+  return isJsonArray(element) ? verdictTargets(element[1] ?? null) : [];
+}
