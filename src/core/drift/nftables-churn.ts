@@ -1,11 +1,12 @@
 import { isJsonArray, isJsonObject, type Json } from '../json.ts';
 import type { NftChain, NftChange, NftRule, NftSet, NftTable } from '../nftables/index.ts';
+import { addressWithin } from './iptables-breadth.ts';
 import { isPlainNetwork, isPrivateAddress } from './nftables-addresses.ts';
 import type { TableContext } from './nftables-context.ts';
 import { verdictTargets } from './nftables-effects.ts';
 import { bareText, DOCKER_BRIDGE, isBannable, isRuleHabit } from './nftables-habits.ts';
 import { printMember } from './nftables-judge-set.ts';
-import { chainOwner, isBanTool, type Owner, tableOwner } from './owners.ts';
+import { chainOwner, isBanTool, type Owner, setOwner, tableOwner } from './owners.ts';
 
 /**
  * Whether a change is what an ephemeral owner makes by itself all day, so that it is folded with a count. Who can write
@@ -41,8 +42,16 @@ export function isRuleChurn(
   const isForAll = sides.some(([rule, context]) => isFinal(rule, context));
   if (change.kind !== 'rule_repositioned' && isForAll) return false;
   const chain = after.table.chains.get(change.chain);
-  if (chain?.rules.slice(0, -1).some((rule) => isFinal(rule, after))) return false;
+  // Which of two rules moved cannot be told: none of the chain may be another's.
+  if (change.kind === 'rule_repositioned' && !areHabits(owner, chain, after)) return false;
+  if (chain !== undefined && isLeftEarly(chain, after)) return false;
+  // What Docker writes for a network comes with its chains; what for a port comes by itself.
+  if (change.kind !== 'rule_repositioned' && change.chain.includes('__') && owner.name === 'docker') {
+    if (!sides.every(([rule]) => / dport /.test(bareText(rule)))) return false;
+  }
   if (change.kind === 'rule_added' || change.kind === 'rule_repositioned') return true;
+  const [was, is] = sides.map(([rule, context]) => [...context.effect(rule).effects].join());
+  if (is !== undefined && was !== is) return false;
   // Something that was there is not any more.
   const [[rule, context]] = sides as [[NftRule, TableContext]];
   const { effects } = context.effect(rule);
@@ -57,10 +66,34 @@ export function isRuleChurn(
   return chain?.rules.some((other) => after.effect(other).effects.has('goto')) === true;
 }
 
+function areHabits(owner: Owner, chain: NftChain | undefined, context: TableContext): boolean {
+  if (chain === undefined) return false;
+  let are = habits.get(chain);
+  if (are === undefined) {
+    are = chain.rules.every((rule) => isRuleHabit(owner, rule, context));
+    habits.set(chain, are);
+  }
+  return are;
+}
+
+/** A chain may have thousands of changed rules. */
+const habits = new WeakMap<NftChain, boolean>();
+const leftEarly = new WeakMap<NftChain, boolean>();
+
 /** A rule that decides on every packet: what stands below it is never met. */
 function isFinal(rule: NftRule, context: TableContext): boolean {
   const { isBlanket, effects } = context.effect(rule);
   return isBlanket && ['accept', 'drop', 'return', 'goto'].some((one) => effects.has(one as 'accept'));
+}
+
+/** Something that decides on every packet stands above other rules: none of them is met. */
+function isLeftEarly(chain: NftChain, context: TableContext): boolean {
+  let isLeft = leftEarly.get(chain);
+  if (isLeft === undefined) {
+    isLeft = chain.rules.slice(0, -1).some((rule) => isFinal(rule, context));
+    leftEarly.set(chain, isLeft);
+  }
+  return isLeft;
 }
 
 /** The bridge or container that a guard was for is still spoken of by other rules. */
@@ -87,7 +120,7 @@ export function isChainChurn(
   after: NftTable | undefined,
 ): boolean {
   if (owner?.ephemeral !== true || !chain.rules.every((rule) => isRuleHabit(owner, rule, context))) return false;
-  if (chain.rules.slice(0, -1).some((rule) => isFinal(rule, context))) return false;
+  if (isLeftEarly(chain, context)) return false;
   if (chain.isBaseChain) {
     const isOwn = isBanTool(owner) && tableOwner(context.table.key)?.name === owner.name;
     const isHarmless = chain.type === 'filter' && chain.policy !== 'drop' && /^(input|forward)$/.test(chain.hook ?? '');
@@ -134,7 +167,7 @@ export function isSetMemberChurn(
   }
   if (change.attributes.length > 0 || !change.elementsAdded.every(fits)) return false;
   if (isBanTool(owner)) {
-    if (change.elementsRemoved.length >= FLUSHED_MIN && set.elements.length === 0) return false;
+    if (isFlushed(change)) return false;
     return change.elementsChanged.every((pair) => fits(pair.after));
   }
   if (change.elementsChanged.length > 0) return false;
@@ -155,6 +188,8 @@ export function isOnlyExpiry(
   context: TableContext,
 ): boolean {
   if (change.attributes.length > 0 || change.elementsChanged.length > 0) return false;
+  const owner = setOwner(change.table, change.after.name);
+  if (owner !== null && isBanTool(owner) && isFlushed(change)) return false;
   const isMap = change.after.kind === 'map';
   if (![...change.elementsAdded, ...change.elementsRemoved].every((element) => expires(element, isMap))) return false;
   if (change.elementsAdded.length === 0) return true;
@@ -165,6 +200,10 @@ export function isOnlyExpiry(
 function expires(element: Json, isMap: boolean): boolean {
   const key = isMap && isJsonArray(element) ? (element[0] ?? null) : element;
   return isJsonObject(key) && isJsonObject(key['elem']) && 'expires' in key['elem'];
+}
+
+function isFlushed({ elementsRemoved, after }: Extract<SetChange, { kind: 'set_changed' }>): boolean {
+  return elementsRemoved.length >= FLUSHED_MIN && after.elements.length === 0;
 }
 
 /** Only drops of what the set holds as sender. */
@@ -211,14 +250,32 @@ function isKubeProxysMember(set: NftSet, element: Json, before: NftTable, after:
   // The host's own addresses are no service's.
   if (keysOf(after, 'nodeport-ips').has(address)) return false;
   if (set.name === 'cluster-ips') {
-    if (!isPrivateAddress(address)) return false;
-    const known = ['service-ips', 'no-endpoint-services'].flatMap((name) => [...keysOf(after, name)]);
-    return known.some((service) => service.startsWith(`${address} `));
+    return isPrivateAddress(address) && isNearOthers(address, before) && serviceAddresses(after).has(address);
   }
+  // SSH to an address that is no service's alone may be SSH to the host.
+  if (port === 22 && !keysOf(after, 'cluster-ips').has(address)) return false;
   if (set.name === 'service-ips') return isOwnGoto(verdict, after);
   if (port === 22 || !isDenial(verdict)) return false;
   return keysOf(before, 'service-ips').has(parts.join(' . ')) || keysOf(after, 'cluster-ips').has(address);
 }
+
+/** Cluster addresses come from one range, of a /12 at most. */
+function isNearOthers(address: string, table: NftTable): boolean {
+  const [other] = keysOf(table, 'cluster-ips');
+  return other === undefined || address.includes(':') || addressWithin(`${other}/12`, address, 0);
+}
+
+function serviceAddresses(table: NftTable): Set<string> {
+  let addresses = addressesOfTables.get(table);
+  if (addresses === undefined) {
+    const keys = ['service-ips', 'no-endpoint-services'].flatMap((name) => [...keysOf(table, name)]);
+    addresses = new Set(keys.map((key) => key.split(' . ')[0] ?? ''));
+    addressesOfTables.set(table, addresses);
+  }
+  return addresses;
+}
+
+const addressesOfTables = new WeakMap<NftTable, Set<string>>();
 
 function isDenial(verdict: string): boolean {
   return verdict === 'drop' || verdict === 'goto reject-chain';

@@ -126,7 +126,7 @@ function isFit(owner: Owner, rule: NftRule, groups: Readonly<Record<string, stri
   if (to !== undefined) {
     if (!isPrivateAddress(to)) return false;
     // Whoever takes the host's SSH port sees who logs in there.
-    if (host === undefined && port === '22') return false;
+    if (port === '22' && !host?.startsWith('127.')) return false;
     // An endpoint's chain is named by where it leads.
     if (toPort !== undefined && suffix !== `${to.replace(/[[\]]/g, '').replaceAll(':', '.')}/${toPort}`) return false;
   }

@@ -43,6 +43,15 @@ const FRAMES: Record<string, string> = {
     table inet f2b-table {
       set addr-set-sshd { type ipv4_addr; elements = { ${Array.from({ length: 12 }, (_, i) => `192.0.2.${i + 1}`)} } }
       chain f2b-chain { type filter hook input priority -1; ip saddr @addr-set-sshd reject; }
+    }
+    table ip crowdsec {
+      set crowdsec-blacklists { type ipv4_addr; flags timeout; elements = { ${Array.from({ length: 12 }, (_, i) => `192.0.2.${i + 1} timeout 4h`)} } }
+      chain crowdsec-chain { type filter hook input priority -10; ip saddr @crowdsec-blacklists drop; }
+    }`,
+  spared: `
+    table inet f2b-table {
+      set addr-set-sshd { type ipv4_addr; elements = { 203.0.113.9 } }
+      chain f2b-chain { type filter hook input priority -1; ip saddr @addr-set-sshd drop; ip saddr 203.0.113.9 accept; }
     }`,
   crowdsec: `
     table ip crowdsec {
@@ -523,6 +532,65 @@ const HOSTILE: readonly (readonly [string, string, string, ('critical' | 'high' 
   ['the masquerading chain changed', 'kube', `insert rule ${KUBE} masquerading return`, 'critical'],
   ['the services skipped', 'kube', `insert rule ${KUBE} services return`, 'critical'],
   ['the table of kube-proxy gone', 'kube', `delete table ${KUBE}`, 'high'],
+  [
+    'SSH of an address taken by a container',
+    'docker',
+    `add rule ${DOCKER} nat-prerouting-and-output ip daddr 10.0.0.4 tcp dport 22 counter dnat to 172.17.0.9:22`,
+    'high',
+  ],
+  [
+    'containers of one bridge let at each other',
+    'docker',
+    `insert rule ${DOCKER} filter-forward-in__docker0 iifname "docker0" accept`,
+  ],
+  [
+    'containers of one bridge kept from each other',
+    'docker',
+    `flush chain ${DOCKER} filter-forward-in__docker0; add rule ${DOCKER} filter-forward-in__docker0 ct state established,related counter accept; add rule ${DOCKER} filter-forward-in__docker0 iifname "docker0" counter drop; add rule ${DOCKER} filter-forward-in__docker0 ip daddr 172.17.0.2 tcp dport 80 counter accept; add rule ${DOCKER} filter-forward-in__docker0 counter drop`,
+    'high',
+  ],
+  [
+    'a resolver of the network as a cluster address',
+    'kube',
+    `add element ${KUBE} cluster-ips { 10.0.0.53 }; add element ${KUBE} service-ips { 10.0.0.53 . udp . 53 : goto service-${WEB} }`,
+    'critical',
+  ],
+  [
+    'SSH of another address of the host as a service',
+    'kube',
+    `add element ${KUBE} service-ips { 10.0.0.5 . tcp . 22 : goto external-${WEB} }`,
+    'high',
+  ],
+  ['a limit in a ban table', 'bans', `add limit ${F2B} l { rate 1/second; }`, 'low'],
+  [
+    'an accept above a moved ban',
+    'spared',
+    `flush chain ${F2B} f2b-chain; add rule ${F2B} f2b-chain ip saddr 203.0.113.9 accept; add rule ${F2B} f2b-chain ip saddr @addr-set-sshd drop`,
+  ],
+  ['a timed ban list flushed', 'flushed', 'flush set ip crowdsec crowdsec-blacklists', 'critical'],
+  [
+    'a set of bans made an allow list',
+    'bans',
+    `flush chain ${F2B} f2b-chain; delete set ${F2B} addr-set-sshd; add set ${F2B} addr-set-sshd { type ipv4_addr; }; add rule ${F2B} f2b-chain ip saddr != @addr-set-sshd drop`,
+    'critical',
+  ],
+  [
+    'a ban set with other flags',
+    'bans',
+    `flush chain ${F2B} f2b-chain; delete set ${F2B} addr-set-sshd; add set ${F2B} addr-set-sshd { type ipv4_addr; flags timeout; timeout 1m; elements = { 192.0.2.1, 192.0.2.2 }; }; add rule ${F2B} f2b-chain tcp dport 22 ip saddr @addr-set-sshd reject; add rule ${F2B} f2b-chain meta l4proto tcp ip saddr @addr-set-web drop`,
+  ],
+  [
+    'the hook of the bans',
+    'bans',
+    `delete chain ${F2B} f2b-chain; add chain ${F2B} f2b-chain { type filter hook forward priority -1; }; add rule ${F2B} f2b-chain tcp dport 22 ip saddr @addr-set-sshd reject; add rule ${F2B} f2b-chain meta l4proto tcp ip saddr @addr-set-web drop`,
+    'critical',
+  ],
+  [
+    'the priority of the bans',
+    'bans',
+    `delete chain ${F2B} f2b-chain; add chain ${F2B} f2b-chain { type filter hook input priority 300; }; add rule ${F2B} f2b-chain tcp dport 22 ip saddr @addr-set-sshd reject; add rule ${F2B} f2b-chain meta l4proto tcp ip saddr @addr-set-web drop`,
+    'critical',
+  ],
   // Structural owners.
   ['all accepted in a zone of firewalld', 'mine', 'insert rule inet firewalld filter_IN_public accept', 'critical'],
   [
