@@ -10,6 +10,7 @@ import {
 } from '../ipset/index.ts';
 import { type IptablesRuleset, printRule } from '../iptables/index.ts';
 import type { JsonObject } from '../json.ts';
+import { isBannable } from './addresses.ts';
 import type { AssessedChange } from './family-drift.ts';
 import { type SetUser, SetUsers } from './ipset-users.ts';
 import { addressWithin, WIRESERVER } from './iptables-breadth.ts';
@@ -118,7 +119,9 @@ function changedSet(change: IpsetChange, users: readonly SetUser[]): AssessedCha
  */
 function isChurn(owner: Owner | null, came: readonly IpsetEntry[], users: readonly SetUser[]): boolean {
   if (owner?.ephemeral !== true || came.some(isUnlikeChurn)) return false;
-  return !isBanTool(owner) || !users.some(({ use }) => use === 'accept');
+  if (!isBanTool(owner)) return true;
+  const areBans = came.every(({ member }) => isBannable(member.split(',')[0] ?? '', owner));
+  return areBans && !users.some(({ use }) => use === 'accept');
 }
 
 function isUnlikeChurn(entry: IpsetEntry): boolean {

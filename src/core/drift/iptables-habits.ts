@@ -1,4 +1,5 @@
 import type { IptablesRule, RuleFields } from '../iptables/index.ts';
+import { isBannable, isPrivateAddress, METADATA } from './addresses.ts';
 import {
   addressWithin,
   destinationPorts,
@@ -23,11 +24,6 @@ const DOCKER_BRIDGE = /^(docker[0-9]+|docker_gwbridge|br-[0-9a-f]{12})$/;
 /** NodePort services and their health checks lie here unless a cluster was told otherwise. */
 const NODE_PORT_MIN = 30000;
 
-/** Bans are of addresses, at most of a provider's small network. */
-const BAN_PREFIX_MIN = { ipv4: 24, ipv6: 48 };
-
-const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '169.254.0.0/16'];
-
 /**
  * Whether a rule is of the kind that its ephemeral owner makes by itself, so that its coming and going is churn.
  *
@@ -36,12 +32,12 @@ const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10
 export function isOwnersHabit(owner: Owner, rule: IptablesRule, reachesHost: boolean): boolean {
   if (!owner.ephemeral) return false;
   const { fields } = rule;
-  if (fields.stray.length > 0 || namesWireServer(fields)) return false;
+  if (fields.stray.length > 0 || namesAzure(fields)) return false;
   const effect = effectOf(fields);
   if (effect === 'log' || effect === 'count') return true;
   if (effect === 'chain') return !fields.goto && chainOwner(rule.table, fields.target?.name ?? '')?.name === owner.name;
   if (effect === 'accept' && reachesHost && rule.table !== 'nat' && owner.name !== 'kube-proxy') return false;
-  if (isBanTool(owner)) return isBan(rule) || (effect === 'return' && isUnconditional(fields));
+  if (isBanTool(owner)) return isBan(rule, owner) || (effect === 'return' && isUnconditional(fields));
   switch (owner.name) {
     case 'docker':
       return isDockers(rule);
@@ -54,14 +50,16 @@ export function isOwnersHabit(owner: Owner, rule: IptablesRule, reachesHost: boo
   }
 }
 
-/** Whom the VM's agent talks to is never a container, a service or a banned guest. */
-function namesWireServer({ source, destination }: RuleFields): boolean {
-  return [source, destination].some((network) => network !== null && addressWithin(network, WIRESERVER, 8));
+/** Whom the VM's agent talks to, and its metadata, is never a container, a service or a banned guest. */
+function namesAzure({ source, destination }: RuleFields): boolean {
+  return [source, destination].some((network) => {
+    return network !== null && [WIRESERVER, METADATA].some((address) => addressWithin(network, address, 8));
+  });
 }
 
-function isBan({ family, fields }: IptablesRule): boolean {
+function isBan({ fields }: IptablesRule, owner: Owner | null): boolean {
   if (!/^(drop|reject)$/.test(effectOf(fields))) return false;
-  if (fields.source !== null) return !fields.sourceNegated && prefixOf(fields.source) >= BAN_PREFIX_MIN[family];
+  if (fields.source !== null) return !fields.sourceNegated && isBannable(fields.source, owner);
   return looksUp(fields, 'src', isBanTool);
 }
 
@@ -149,10 +147,10 @@ function isPortMapping(rule: IptablesRule): boolean {
       return true;
     case 'destination-nat': {
       // Whoever takes the host's SSH port sees who logs in there.
-      if (fields.destination === null && namesSsh(rule)) return false;
+      if (namesSsh(rule) && !/^127\./.test(fields.destination ?? '')) return false;
       const to = fields.target?.options.find(({ name }) => name === '--to-destination')?.values[0] ?? '';
       const [address = ''] = /^[0-9.]+|^\[?[0-9a-f:]+/.exec(to) ?? [];
-      return /^\[?f[cd]/.test(address) || PRIVATE.some((network) => addressWithin(network, address, 0));
+      return isPrivateAddress(address);
     }
     default:
       return false;
@@ -165,10 +163,6 @@ function namesSsh({ fields }: IptablesRule): boolean {
 
 function isHost(network: string | null, negated: boolean): boolean {
   return network !== null && !negated && /\/(32|128)$/.test(network);
-}
-
-function prefixOf(network: string): number {
-  return Number(/\/([0-9]+)$/.exec(network)?.[1] ?? Number.NaN);
 }
 
 const DOCKER: Owner = { name: 'docker', ephemeral: true };
@@ -206,7 +200,7 @@ export function banShape(rule: IptablesRule): Owner | null {
     const owner = fields.goto ? null : chainOwner(rule.table, fields.target?.name ?? '');
     return owner !== null && isBanTool(owner) ? owner : null;
   }
-  if (fields.source !== null || !isBan(rule)) return null;
+  if (fields.source !== null || !isBan(rule, null)) return null;
   for (const { options } of fields.matches) {
     for (const { name, values } of options) {
       const owner = name === '--match-set' ? setOwner(null, values[0] ?? '') : null;

@@ -1,10 +1,10 @@
 import { isJsonArray, isJsonObject, type Json } from '../json.ts';
 import type { NftChain, NftChange, NftRule, NftSet, NftTable } from '../nftables/index.ts';
+import { isBannable, isPlainNetwork, isPrivateAddress } from './addresses.ts';
 import { addressWithin } from './iptables-breadth.ts';
-import { isPlainNetwork, isPrivateAddress } from './nftables-addresses.ts';
 import type { TableContext } from './nftables-context.ts';
 import { verdictTargets } from './nftables-effects.ts';
-import { bareText, DOCKER_BRIDGE, isBannable, isRuleHabit } from './nftables-habits.ts';
+import { bareText, DOCKER_BRIDGE, isRuleHabit } from './nftables-habits.ts';
 import { printMember } from './nftables-judge-set.ts';
 import { chainOwner, isBanTool, type Owner, setOwner, tableOwner } from './owners.ts';
 

@@ -1,6 +1,6 @@
 import { isJsonObject } from '../json.ts';
 import { type NftRule, printRuleText } from '../nftables/index.ts';
-import { isPlainNetwork, isPrivateAddress } from './nftables-addresses.ts';
+import { isBannable, isPlainNetwork, isPrivateAddress } from './addresses.ts';
 import type { TableContext } from './nftables-context.ts';
 import { chainOwner, isBanTool, type Owner, setOwner } from './owners.ts';
 
@@ -140,16 +140,6 @@ function isOfService(verdict: string, chain: string): boolean {
   const target = /^(?:\d+ : goto )?((?:service|endpoint)-\S+)$/.exec(verdict)?.[1];
   const serviceOf = (name: string): string => name.replace(/^[a-z]+-[A-Z0-9]{8}-/, '').replace(/__.*$/, '');
   return target !== undefined && serviceOf(target) === serviceOf(chain);
-}
-
-/** Bans are of addresses, at most of a provider's small network; community lists hold larger ones. */
-export function isBannable(network: string, owner: Owner | null): boolean {
-  const [address = '', length] = network.split('/');
-  if (!isPlainNetwork(network)) return false;
-  if (length === undefined) return true;
-  const isV6 = address.includes(':');
-  const least = owner?.name === 'crowdsec' ? (isV6 ? 32 : 16) : isV6 ? 48 : 24;
-  return Number(length) >= least;
 }
 
 function shape(chain: string, rule: string): Shape {

@@ -69,6 +69,7 @@ test('what no ban tool does to its set is not folded', () => {
     ['spared by a change', drift(base, base.replace('192.0.2.1', '192.0.2.1 nomatch'))],
     ['the WireServer', drift(base, `${base}add f2b-sshd 168.63.129.0/24\n`)],
     ['an allow list', drift(base, base + member, '-A INPUT -m set --match-set f2b-sshd src -j ACCEPT')],
+    ['a provider', drift(base, `${base}add f2b-sshd 20.0.0.0/9\n`)],
     ['half the world in a new set', drift('', base.replace('192.0.2.1', '0.0.0.0/1'))],
     ['a name for people', drift('create attackers hash:ip\n', 'create attackers hash:ip\nadd attackers 192.0.2.1\n')],
     [

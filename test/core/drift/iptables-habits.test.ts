@@ -144,6 +144,21 @@ const HOSTILE: readonly (readonly [string, string, ...string[]])[] = [
     '^DOCKER ! -i docker0 -p tcp -m tcp --dport 22 -j DNAT --to-destination 172.17.0.9:22',
   ],
   [
+    'the SSH port of an address of the host',
+    'dockerNat',
+    '^DOCKER -d 10.0.0.4/32 ! -i docker0 -p tcp -m tcp --dport 22 -j DNAT --to-destination 172.17.0.9:22',
+  ],
+  [
+    'a port sent to the metadata of the VM',
+    'dockerNat',
+    '^DOCKER ! -i docker0 -p tcp -m tcp --dport 80 -j DNAT --to-destination 169.254.169.254:80',
+  ],
+  [
+    'the metadata of the VM sent to a container',
+    'dockerNat',
+    '^DOCKER -d 169.254.169.254/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.9:80',
+  ],
+  [
     'the WireServer sent to a container',
     'dockerNat',
     '^DOCKER -d 168.63.129.16/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.9:80',
