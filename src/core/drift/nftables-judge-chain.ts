@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import type { AttributeChange, NftChain, NftObject, NftTable } from '../nftables/index.ts';
 import type { TableContext } from './nftables-context.ts';
 import { capital, judgeRuleAdded, judgeRuleRemoved, worst } from './nftables-judge-rule.ts';
@@ -117,7 +118,7 @@ export function judgeChainAsWhole(
   }
   return {
     severity: worstRule.severity,
-    reason: `${name}${where} was ${verb} with ${chain.rules.length} rules. Worst of them: ${worstRule.reason}`,
+    reason: `${name}${where} was ${verb} with ${counted(chain.rules.length, 'rule')}. Worst of them: ${worstRule.reason}`,
   };
 }
 
@@ -128,7 +129,7 @@ export function judgeTableAsWhole(
 ): Assessment {
   const worstChain = worst(chains, { severity: 'low', reason: '' });
   const rules = [...table.chains.values()].reduce((sum, chain) => sum + chain.rules.length, 0);
-  const head = `Table ${table.key} was ${verb} with ${table.chains.size} chains and ${rules} rules`;
+  const head = `Table ${table.key} was ${verb} with ${counted(table.chains.size, 'chain')} and ${counted(rules, 'rule')}`;
   return { severity: worstChain.severity, reason: worstChain.reason === '' ? head : `${head}. ${worstChain.reason}` };
 }
 

@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import { isJsonArray, isJsonObject, type Json } from '../json.ts';
 import {
   canonicalValue,
@@ -146,7 +147,7 @@ function withoutComment(element: Json, isMap: boolean): string {
 
 function describeElements(change: SetChange): string {
   const count = (list: readonly unknown[], verb: string): string[] =>
-    list.length === 0 ? [] : [`${list.length} element${list.length === 1 ? '' : 's'} ${verb}`];
+    list.length === 0 ? [] : [`${counted(list.length, 'element')} ${verb}`];
   return [
     ...count(change.elementsAdded, 'added'),
     ...count(change.elementsRemoved, 'removed'),
@@ -161,11 +162,11 @@ export function printMember(element: Json): string {
 
 /** What a set that was added or removed as a whole means by itself: rules that use it are changes of their own. */
 export function judgeSetAsWhole(set: NftSet, users: readonly NftRule[], verb: 'added' | 'removed'): Assessment {
-  const size = set.elements.length === 0 ? '' : ` with ${set.elements.length} elements`;
+  const size = set.elements.length === 0 ? '' : ` with ${counted(set.elements.length, 'element')}`;
   if (users.length === 0)
     return { severity: 'low', reason: `${capital(set.kind)} ${set.name}${size} was ${verb}; no rule uses it` };
   return {
     severity: 'medium',
-    reason: `${capital(set.kind)} ${set.name}${size} was ${verb}; ${users.length} rules use it`,
+    reason: `${capital(set.kind)} ${set.name}${size} was ${verb}; used by ${counted(users.length, 'rule')}`,
   };
 }
