@@ -1,7 +1,8 @@
 import type { IpsetCollection } from '../ipset/index.ts';
 import type { IptablesRule, IptablesRuleset } from '../iptables/index.ts';
 import { RulesetContext } from './iptables-context.ts';
-import { ACCEPTS, DENIES, denies, effectOf } from './iptables-effect.ts';
+import { denies, effectOf } from './iptables-effect.ts';
+import { ACCEPTS, DENIES } from './verdict-bits.ts';
 
 /** A rule that looks a set up, and what becomes of a packet that is found. */
 export interface SetUser {

@@ -1,6 +1,7 @@
 import type { IptablesChain, IptablesRuleset, IptablesTable } from '../iptables/index.ts';
 import { isBlanket } from './iptables-breadth.ts';
-import { ACCEPTS, DENIES, effectOf } from './iptables-effect.ts';
+import { effectOf } from './iptables-effect.ts';
+import { ACCEPTS, DENIES } from './verdict-bits.ts';
 
 /** What a chain can do to the packets of the hooks that reach it. */
 export interface ChainContext {

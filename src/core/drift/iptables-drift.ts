@@ -23,7 +23,7 @@ import {
   type PlacedRule,
   worse,
 } from './iptables-judge.ts';
-import { MoveJudge } from './iptables-moves.ts';
+import { IptablesMoves } from './iptables-moves.ts';
 import { isChurn, isHabitIn, ruleOwner } from './iptables-owners.ts';
 import { chainOwner, type Owner } from './owners.ts';
 import { iptablesReferenceFields } from './reference-fields.ts';
@@ -193,7 +193,7 @@ class DriftAssessor {
     const after = this.#after.table(table);
     const rulesBefore = before.table.chains.get(chain)?.rules ?? [];
     const rulesAfter = after.table.chains.get(chain)?.rules ?? [];
-    let moves: MoveJudge | null = null;
+    let moves: IptablesMoves | null = null;
     for (const change of changes) {
       switch (change.kind) {
         case 'added': {
@@ -220,7 +220,7 @@ class DriftAssessor {
           break;
         }
         case 'moved': {
-          moves ??= new MoveJudge(rulesBefore, rulesAfter, changes, after);
+          moves ??= new IptablesMoves(rulesBefore, rulesAfter, changes, after);
           const detail = {
             rule: printRule(change.after),
             position: change.toIndex + 1,

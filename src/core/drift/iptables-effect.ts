@@ -16,10 +16,6 @@ export type RuleEffect =
   | 'alter'
   | 'unknown';
 
-/** Bits of a chain's verdicts. */
-export const ACCEPTS = 1;
-export const DENIES = 2;
-
 const EFFECTS: ReadonlyMap<string, RuleEffect> = new Map<string, RuleEffect>([
   ['ACCEPT', 'accept'],
   ['DROP', 'drop'],

@@ -11,8 +11,9 @@ import {
   touchesWireServer,
 } from './iptables-breadth.ts';
 import type { ChainContext, TableContext } from './iptables-context.ts';
-import { ACCEPTS, DENIES, effectOf, type RuleEffect } from './iptables-effect.ts';
+import { effectOf, type RuleEffect } from './iptables-effect.ts';
 import type { Assessment, Severity } from './severity.ts';
+import { ACCEPTS, DENIES } from './verdict-bits.ts';
 
 /** A rule where it stands: what judging it needs to know of its surroundings. */
 export interface PlacedRule {

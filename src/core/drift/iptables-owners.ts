@@ -1,9 +1,10 @@
 import type { IptablesRule, RuleChange } from '../iptables/index.ts';
 import { isUnconditional } from './iptables-breadth.ts';
 import type { TableContext } from './iptables-context.ts';
-import { ACCEPTS, DENIES, denies, effectOf } from './iptables-effect.ts';
+import { denies, effectOf } from './iptables-effect.ts';
 import { banShape, dockerShape, isOwnersHabit } from './iptables-habits.ts';
 import { chainOwner, isBanTool, type Owner } from './owners.ts';
+import { ACCEPTS, DENIES } from './verdict-bits.ts';
 
 /**
  * Who writes a rule: the owner of its chain, or for a rule in a built-in or foreign chain the tool whose shape it has

@@ -12,6 +12,7 @@ import {
   rulesBySet,
 } from '../nftables/index.ts';
 import type { AssessedChange, ChangeKind } from './family-drift.ts';
+import type { MoveJudge } from './moves.ts';
 import { isChainChurn, isOnlyExpiry, isRuleChurn, isSetMemberChurn, isTableChurn } from './nftables-churn.ts';
 import { TableContext } from './nftables-context.ts';
 import {
@@ -30,7 +31,7 @@ import {
   judgeRuleRemoved,
 } from './nftables-judge-rule.ts';
 import { judgeSetAsWhole, judgeSetChanged, printMember } from './nftables-judge-set.ts';
-import { ChainMoves } from './nftables-moves.ts';
+import { moveJudge } from './nftables-moves.ts';
 import type { RulePlace } from './nftables-place.ts';
 import { chainOwner, type Owner, setOwner, tableOwner } from './owners.ts';
 import { nftReferenceFields } from './reference-fields.ts';
@@ -60,7 +61,7 @@ class Assessor {
   readonly #before: Contexts;
   readonly #after: Contexts;
   readonly #changes: readonly NftChange[];
-  #moves: Map<string, ChainMoves> | null = null;
+  #moves: Map<string, MoveJudge> | null = null;
 
   constructor(baseline: NftRuleset, current: NftRuleset, changes: readonly NftChange[]) {
     this.#before = new Contexts(baseline);
@@ -233,9 +234,9 @@ class Assessor {
   }
 
   /** The moves of the chain of a change; those of all chains are read at the first one. */
-  #movesOf({ table, chain }: { readonly table: string; readonly chain: string }): ChainMoves {
+  #movesOf({ table, chain }: { readonly table: string; readonly chain: string }): MoveJudge {
     this.#moves ??= readMoves(this.#changes, this.#before, this.#after);
-    return this.#moves.get(JSON.stringify([table, chain])) as ChainMoves;
+    return this.#moves.get(JSON.stringify([table, chain])) as MoveJudge;
   }
 
   #set(change: Extract<NftChange, { kind: `set_${string}` }>): AssessedChange {
@@ -284,7 +285,7 @@ class Assessor {
   }
 }
 
-function readMoves(changes: readonly NftChange[], before: Contexts, after: Contexts): Map<string, ChainMoves> {
+function readMoves(changes: readonly NftChange[], before: Contexts, after: Contexts): Map<string, MoveJudge> {
   const byChain = new Map<string, RuleChange[]>();
   for (const change of changes) {
     if (!isRuleChange(change)) continue;
@@ -293,13 +294,13 @@ function readMoves(changes: readonly NftChange[], before: Contexts, after: Conte
     if (list === undefined) byChain.set(key, [change]);
     else list.push(change);
   }
-  const moves = new Map<string, ChainMoves>();
+  const moves = new Map<string, MoveJudge>();
   for (const [key, list] of byChain) {
     const moved = list.find(({ kind }) => kind === 'rule_repositioned');
     if (moved === undefined) continue;
     const chainOf = (context: TableContext): NftChain => context.table.chains.get(moved.chain) as NftChain;
     const context = after.of(moved.table);
-    moves.set(key, new ChainMoves(chainOf(before.of(moved.table)), chainOf(context), list, context));
+    moves.set(key, moveJudge(chainOf(before.of(moved.table)), chainOf(context), list, context));
   }
   return moves;
 }

@@ -1,6 +1,7 @@
 import type { NftChain, NftRule } from '../nftables/index.ts';
+import type { MoveJudge } from './moves.ts';
 import type { Effect, RuleEffect } from './nftables-effects.ts';
-import { ACCEPTS, type ChainMoves, contradicts, MARKS, NAT, TURNS, weightOf } from './nftables-moves.ts';
+import { weightOf } from './nftables-moves.ts';
 import {
   acceptsAfter,
   blocksWireServer,
@@ -279,43 +280,19 @@ function judgeOpened(effect: RuleEffect, place: RulePlace, bases: readonly NftCh
  * A rule that stands elsewhere among its neighbours: an accept that changes places with a drop decides other packets,
  * one that passes only other accepts does not.
  */
-export function judgeRuleMoved(rule: NftRule, place: RulePlace, from: number, moves: ChainMoves): Assessment {
+export function judgeRuleMoved(rule: NftRule, place: RulePlace, from: number, moves: MoveJudge): Assessment {
   const { context, chain, position } = place;
   const effect = context.effect(rule);
   const bases = context.baseChainsOf(chain.name);
   const resting = restingReason(place, bases);
   if (resting !== null) return { severity: 'low', reason: `A rule moved; ${resting}` };
   const effects = effectsOf(effect, context);
-  const weight = weightOf(effects);
-  const does = effects.size === 0 ? '' : ` (${[...effects].join(', ')})`;
-  const what = `The rule for ${describeTraffic(effect)}${does}`;
-  const hooks = describeHooks(bases);
-  if (weight === 0) return { severity: 'low', reason: `A rule that decides nothing moved within chain ${chain.name}` };
-  const passed = moves.passed(from, position);
-  if (contradicts(weight, passed)) {
-    const direction = position < from ? 'before' : 'after';
-    return { severity: 'critical', reason: `${what} now comes ${direction} rules with another verdict at ${hooks}` };
+  if (weightOf(effects) === 0) {
+    return { severity: 'low', reason: `A rule that decides nothing moved within chain ${chain.name}` };
   }
-  if ((weight & TURNS) !== 0 ? (passed & ~MARKS) !== 0 : (passed & TURNS) !== 0 && (weight & ~MARKS) !== 0) {
-    return { severity: 'high', reason: `${what} moved at ${hooks}: other rules than before are met first` };
-  }
-  // An accept in a nat chain exempts from translation.
-  if (((weight | passed) & NAT) !== 0 && (weight & (NAT | ACCEPTS)) !== 0 && (passed & (NAT | ACCEPTS)) !== 0) {
-    return {
-      severity: 'high',
-      reason: `${what} moved at ${hooks}: of two rules for address translation the other may decide`,
-    };
-  }
-  if (contradicts(weight, moves.movedWeights)) {
-    return { severity: 'high', reason: `${what} moved at ${hooks}, together with rules of another verdict` };
-  }
-  if (((weight | passed) & MARKS) !== 0 && passed !== 0) {
-    return {
-      severity: 'medium',
-      reason: `${what} moved at ${hooks}: other packets than before may be marked or rewritten`,
-    };
-  }
-  return { severity: 'low', reason: `${what} moved at ${hooks}: no rule that it passed decides otherwise` };
+  const does = ` (${[...effects].join(', ')})`;
+  const where = `${position < from ? 'up' : 'down'} at ${describeHooks(bases)}`;
+  return moves.judge(`The rule for ${describeTraffic(effect)}${does} moved ${where}`, from, position);
 }
 
 const DECISIVE: ReadonlySet<Effect> = new Set([
