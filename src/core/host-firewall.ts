@@ -1,10 +1,23 @@
 import type { Coverage } from './capture/coverage.ts';
 import { detectFramework, type FrameworkVerdict, frameworkEvidence } from './capture/framework.ts';
-import { type CaptureHost, readCapture, type Sources } from './capture/read-capture.ts';
-import type { Diagnostic } from './diagnostics.ts';
+import {
+  type Backend,
+  type CaptureContents,
+  type CaptureHost,
+  readCapture,
+  type Sources,
+} from './capture/read-capture.ts';
+import { type Diagnostic, printable } from './diagnostics.ts';
 import { type IpsetCollection, parseIpsetSave } from './ipset/index.ts';
 import { type IptablesRuleset, parseIptablesSave } from './iptables/index.ts';
-import { isIptablesOwnedTable, type NftRuleset, parseNftRuleset, withoutTables } from './nftables/index.ts';
+import {
+  isShownByIptablesSave,
+  type NftRuleset,
+  type NftTable,
+  parseNftRuleset,
+  usesXtables,
+  withoutTables,
+} from './nftables/index.ts';
 
 /** An iptables ruleset of one family, as one backend holds it. */
 export interface IptablesSource {
@@ -18,6 +31,13 @@ export interface IptablesSource {
 export type SourceKey = keyof Sources;
 export type IptablesKey = Exclude<SourceKey, 'nft' | 'ipsets'>;
 
+export interface UnreadSource {
+  readonly source: SourceKey;
+  /** The iptables backend it speaks to: one source has two names, by what the default is. Null when not known. */
+  readonly backend: Backend | null;
+  readonly reason: string;
+}
+
 /** Everything a capture says of one host, parsed. */
 export interface HostFirewall {
   readonly host: CaptureHost;
@@ -28,7 +48,11 @@ export interface HostFirewall {
   readonly ipsets: IpsetCollection | null;
   readonly coverage: Coverage;
   /** Sources that could not be read, or not to their end: what must not be compared. */
-  readonly unread: readonly { readonly source: SourceKey; readonly reason: string }[];
+  readonly unread: readonly UnreadSource[];
+  /** Sources whose tool is not installed though the kernel can hold such rules or sets: nothing is known of them. */
+  readonly unseen: readonly SourceKey[];
+  /** Families of which iptables-nft-save, or the kernel, said what there is; `iptables` lists only what there is. */
+  readonly readByNftSave: readonly IptablesSource['family'][];
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -38,10 +62,10 @@ const IPTABLES_KEYS: readonly IptablesKey[] = ['ipv4', 'ipv6', 'ipv4_legacy', 'i
 export function readHostFirewall(payload: Uint8Array): HostFirewall {
   const captured = readCapture(payload);
   const diagnostics: Diagnostic[] = [...captured.diagnostics];
-  const unread: { source: SourceKey; reason: string }[] = [];
+  const unread: UnreadSource[] = [];
   const text = (key: SourceKey): string | null => {
     const source = captured.sources[key];
-    if (source?.status === 'failed') unread.push({ source: key, reason: source.detail });
+    if (source?.status === 'failed') unread.push({ source: key, backend: source.backend, reason: source.detail });
     return source?.status === 'captured' ? source.text : null;
   };
   const faults: string[] = [];
@@ -51,7 +75,7 @@ export function readHostFirewall(payload: Uint8Array): HostFirewall {
     if (error === undefined) return;
     faults.push(`${source} could not be read to its end: ${error.code}: ${error.message}`);
     // Lines of iptables-save stand on their own, and what was read is worth comparing; half an nft listing is not.
-    if (source === 'nft') unread.push({ source, reason: `${error.code}: ${error.message}` });
+    if (source === 'nft') unread.push({ source, backend: null, reason: `${error.code}: ${error.message}` });
   };
   const iptables: IptablesSource[] = [];
   for (const key of IPTABLES_KEYS) {
@@ -68,6 +92,12 @@ export function readHostFirewall(payload: Uint8Array): HostFirewall {
   const ipsetText = text('ipsets');
   const ipsets = ipsetText === null ? null : parseIpsetSave(ipsetText);
   report('ipsets', ipsets?.diagnostics ?? []);
+  const nameless = nft === null ? [] : withoutParameters(nft.ruleset, iptables);
+  if (nameless.length > 0) {
+    faults.push(
+      `rules in ${printable(nameless.join(', '))} have matches or targets of iptables, whose parameters nft does not list, and iptables-save did not show them`,
+    );
+  }
   return {
     host: captured.host,
     framework: detectFramework(frameworkEvidence(captured)),
@@ -76,8 +106,22 @@ export function readHostFirewall(payload: Uint8Array): HostFirewall {
     nft: nft?.ruleset ?? null,
     ipsets: ipsets?.sets ?? null,
     unread,
+    readByNftSave: (['ipv4', 'ipv6'] as const).filter((family) => wasReadByNftSave(captured, family)),
+    unseen: (['nft', 'ipsets'] as const).filter(
+      (key) => captured.sources[key].status === 'absent' && captured.subsystems[key] !== 'not-loaded',
+    ),
     diagnostics,
   };
+}
+
+function wasReadByNftSave({ sources, sections }: CaptureContents, family: IptablesSource['family']): boolean {
+  const main = sources[family];
+  const other = sources[`${family}_nft`];
+  if (main.backend === 'nft') return main.status === 'captured' || main.status === 'skipped';
+  if (other !== undefined) return other.status === 'captured';
+  // An empty extra source is left out of the sources; one that failed is not.
+  const name = `${family === 'ipv4' ? 'iptables' : 'ip6tables'}-nft-save`;
+  return sections.some((section) => section.name === name && section.status !== 'absent');
 }
 
 /** The nft tables that no iptables source shows: an iptables-nft table appears once, under its iptables family. */
@@ -85,9 +129,25 @@ export function nativeNft(firewall: HostFirewall): NftRuleset | null {
   if (firewall.nft === null) return null;
   const shown = new Set(firewall.iptables.filter(({ backend }) => backend === 'nft').map(({ family }) => family));
   return withoutTables(firewall.nft, (table) => {
-    const family = table.family === 'ip' ? 'ipv4' : table.family === 'ip6' ? 'ipv6' : null;
-    return family !== null && shown.has(family) && isIptablesOwnedTable(table);
+    const family = iptablesFamily(table);
+    return family !== null && shown.has(family) && isShownByIptablesSave(table);
   });
+}
+
+/** The family whose iptables can show a table of nft; null for tables it never shows. */
+export function iptablesFamily({ family }: NftTable): IptablesSource['family'] | null {
+  return family === 'ip' ? 'ipv4' : family === 'ip6' ? 'ipv6' : null;
+}
+
+/** Tables with rules of iptables-nft that are known from nft's listing alone. */
+function withoutParameters(nft: NftRuleset, iptables: readonly IptablesSource[]): string[] {
+  const shown = new Set(iptables.filter(({ backend }) => backend === 'nft').map(({ family }) => family));
+  return [...nft.tables.values()]
+    .filter((table) => {
+      const family = iptablesFamily(table);
+      return (family === null || !shown.has(family)) && usesXtables(table);
+    })
+    .map(({ key }) => key);
 }
 
 /** What cannot be read to its end is no complete coverage, however well its bytes arrived. */

@@ -1,6 +1,6 @@
 import { excerpt } from '../diagnostics.ts';
 import { OperationError } from '../errors.ts';
-import type { HostFirewall, IptablesKey, IptablesSource, SourceKey } from '../host-firewall.ts';
+import type { HostFirewall, IptablesKey, IptablesSource, SourceKey, UnreadSource } from '../host-firewall.ts';
 import { parseIptablesSave } from '../iptables/index.ts';
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from '../json.ts';
 import { type NftRuleset, type NftTable, parseNftRuleset } from '../nftables/index.ts';
@@ -22,10 +22,10 @@ export function isReferenceSnapshot(document: JsonObject): boolean {
 export function readReferenceSnapshot(name: string, document: JsonObject, current: HostFirewall): HostFirewall {
   const reader = new Reader(name);
   const rulesets = reader.object(document['rulesets'], 'rulesets');
-  const unread: { source: SourceKey; reason: string }[] = [];
+  const unread: UnreadSource[] = [];
   const reasons = ['it was written by the Python reference: rules are compared by their text alone'];
-  const lacks = (source: SourceKey, reason: string): void => {
-    unread.push({ source, reason });
+  const lacks = (source: SourceKey, reason: string, backend: UnreadSource['backend'] = null): void => {
+    unread.push({ source, backend, reason });
   };
 
   const framework = typeof document['framework'] === 'string' ? document['framework'] : 'unknown';
@@ -39,7 +39,7 @@ export function readReferenceSnapshot(name: string, document: JsonObject, curren
   }
   for (const { key, family, backend } of current.iptables) {
     if (iptables.some((source) => source.family === family && source.backend === backend)) continue;
-    lacks(key, 'this baseline does not hold it');
+    lacks(key, 'this baseline does not hold it', backend);
   }
   const nft = isJsonObject(rulesets['nft']) ? nftRuleset(reader, rulesets['nft'], current.nft) : null;
   if (nft === null && current.nft !== null) lacks('nft', 'this baseline does not hold native nftables tables');
@@ -62,6 +62,8 @@ export function readReferenceSnapshot(name: string, document: JsonObject, curren
     ipsets: null,
     coverage: { state: 'partial', reasons: reasons.map((reason) => `baseline: ${reason}`) },
     unread,
+    unseen: [],
+    readByNftSave: iptables.filter(({ backend }) => backend === 'nft').map(({ family }) => family),
     diagnostics: [],
   };
 }

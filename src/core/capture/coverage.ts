@@ -24,12 +24,14 @@ const TOOL_OF_SOURCE: readonly (readonly [key: keyof Sources, tool: string])[] =
   ['ipsets', 'ipset save'],
 ];
 
-const INCOMPATIBLE_TABLE = /^# Table `(.+)' is incompatible, use 'nft' tool\.$/gm;
+// iptables 1.8.0 to 1.8.11; the second form is told of a table whose other chains are printed.
+const INCOMPATIBLE_TABLE = /^# Table `(.+)' (?:is incompatible|contains incompatible base-chains), use 'nft' tool/gm;
 
 interface Reading {
   readonly byName: ReadonlyMap<string, Section>;
   readonly sources: Sources;
   readonly legacyTables: CaptureContents['legacyTables'];
+  readonly subsystems: CaptureContents['subsystems'];
   readonly fault: string | null;
 }
 
@@ -54,7 +56,8 @@ export function judgeCoverage(reading: Reading): { coverage: Coverage; diagnosti
     }
   }
   for (const lack of unreadable(reading)) lacks('PROBE_SOURCE_UNREADABLE', lack);
-  for (const [, table = ''] of `${sources.ipv4.text}\n${sources.ipv6.text}`.matchAll(INCOMPATIBLE_TABLE)) {
+  const saves = [sources.ipv4, sources.ipv6, sources.ipv4_nft, sources.ipv6_nft].map((source) => source?.text ?? '');
+  for (const [, table = ''] of saves.join('\n').matchAll(INCOMPATIBLE_TABLE)) {
     const what = `table ${excerpt(table)} holds what iptables cannot print; only the nft listing has it`;
     if (sources.nft.status === 'captured') diagnostics.push(diagnostic('PROBE_TABLE_INCOMPATIBLE', 'info', what));
     else lacks('PROBE_TABLE_INCOMPATIBLE', what);
@@ -79,12 +82,9 @@ export function judgeCoverage(reading: Reading): { coverage: Coverage; diagnosti
 }
 
 /** What can hold rules by the kernel's word, and has no tool that could say so. */
-function unreadable({ byName, sources, legacyTables }: Reading): string[] {
+function unreadable({ byName, sources, legacyTables, subsystems }: Reading): string[] {
   const lacks: string[] = [];
-  const subsystems = new Map(
-    (byName.get('subsystems')?.stdout ?? '').split('\n').map((line) => line.split(' ', 2) as [string, string]),
-  );
-  if (sources.nft.status === 'absent' && subsystems.get('nf_tables') !== 'not-loaded') {
+  if (sources.nft.status === 'absent' && subsystems.nft !== 'not-loaded') {
     lacks.push('nft is not installed, so nftables tables, if there are any, could not be read');
   }
   for (const [tool, family, tables] of [

@@ -62,6 +62,8 @@ export interface CaptureContents {
   readonly sources: Sources;
   /** Legacy tables of this network namespace by the kernel's word, whether or not a tool could read them. */
   readonly legacyTables: { readonly ipv4: readonly string[]; readonly ipv6: readonly string[] };
+  /** Whether the kernel has what nft and ipset speak to: `loaded`, `built-in`, `not-loaded`, … as the probe found. */
+  readonly subsystems: { readonly nft: string | null; readonly ipsets: string | null };
   readonly coverage: Coverage;
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -78,8 +80,13 @@ export function readCapture(payload: Uint8Array): CaptureContents {
     ipv6: words(stdoutOf(byName, 'ip6_tables_names')),
   };
   const sources = readSources(byName, legacyTables);
-  const { coverage, diagnostics } = judgeCoverage({ byName, sources, legacyTables, fault });
-  return { host: readHost(byName), sections, sources, legacyTables, coverage, diagnostics };
+  const stated = stdoutOf(byName, 'subsystems');
+  const subsystems = {
+    nft: /^nf_tables (.+)$/m.exec(stated)?.[1] ?? null,
+    ipsets: /^ip_set (.+)$/m.exec(stated)?.[1] ?? null,
+  };
+  const { coverage, diagnostics } = judgeCoverage({ byName, sources, legacyTables, subsystems, fault });
+  return { host: readHost(byName), sections, sources, legacyTables, subsystems, coverage, diagnostics };
 }
 
 function readSources(byName: ReadonlyMap<string, Section>, legacyTables: CaptureContents['legacyTables']): Sources {

@@ -1,11 +1,19 @@
-import { type HostFirewall, type IptablesSource, nativeNft } from '../host-firewall.ts';
+import type { Backend } from '../capture/read-capture.ts';
+import { type HostFirewall, type IptablesKey, type IptablesSource, iptablesFamily } from '../host-firewall.ts';
 import { parseIpsetSave } from '../ipset/index.ts';
 import type { IptablesRuleset } from '../iptables/index.ts';
-import type { NftRuleset } from '../nftables/index.ts';
-import { documentFamilyDrift, type FamilyDrift } from './family-drift.ts';
+import {
+  isIptablesName,
+  isShownByIptablesSave,
+  type NftRuleset,
+  type NftTable,
+  withoutTables,
+} from '../nftables/index.ts';
+import { type AssessedChange, documentFamilyDrift, type FamilyDrift } from './family-drift.ts';
 import { assessIpsetDrift } from './ipset-drift.ts';
 import { assessIptablesDrift } from './iptables-drift.ts';
 import { assessNftablesDrift } from './nftables-drift.ts';
+import { tellOnce } from './tell-once.ts';
 
 export interface FirewallComparison {
   readonly families: Readonly<Record<string, FamilyDrift>>;
@@ -18,7 +26,8 @@ export interface FirewallComparison {
  *
  * Rulesets meet by (family, backend), not by the name they carry in documents: switching the default `iptables` from
  * legacy to nft renames them and changes no rule. A source that one side could not read is not compared, and said so;
- * a source that a side has no tool for holds no rules there.
+ * one that a side has no tool for holds nothing there only by the kernel's word. The tables of iptables-nft are compared
+ * as iptables-save shows them, where it did on both sides; else, and where it shows them in part, in nft's listing.
  */
 export function compareFirewalls(baseline: HostFirewall, current: HostFirewall): FirewallComparison {
   const families = new Map<string, FamilyDrift>();
@@ -29,26 +38,58 @@ export function compareFirewalls(baseline: HostFirewall, current: HostFirewall):
   ] as const) {
     for (const { source, reason } of unread) uncompared.add(`${source} could not be read in the ${side}: ${reason}`);
   }
-  const unreadSources = new Set([...baseline.unread, ...current.unread].map(({ source }) => source));
-  const wholeNft =
-    iptablesNftShown(baseline) !== iptablesNftShown(current) && baseline.nft !== null && current.nft !== null;
+  for (const source of ['nft', 'ipsets'] as const) {
+    for (const [side, firewall, other] of [
+      ['baseline', baseline, current],
+      ['current capture', current, baseline],
+    ] as const) {
+      // Without the tool on both sides there is nothing to compare; coverage says what that means.
+      if (!firewall.unseen.includes(source) || other[source] === null) continue;
+      uncompared.add(`${source} could not be read in the ${side}: its tool was not installed`);
+    }
+  }
+  const isRead = (source: 'nft' | 'ipsets'): boolean => isKnown(baseline, source) && isKnown(current, source);
 
-  for (const [family, backend] of BACKENDS) {
-    const before = find(baseline, family, backend);
-    const after = find(current, family, backend);
-    const key = after?.key ?? before?.key;
-    // iptables-save was there on one side only: both sides' nft listings show these tables, and are compared whole.
-    if (key === undefined || (backend === 'nft' && wholeNft)) continue;
-    if (unreadSources.has(key)) continue;
-    const changes = assessIptablesDrift(before?.ruleset ?? noRules(family), after?.ruleset ?? noRules(family));
-    families.set(key, documentFamilyDrift(key, changes));
+  const iptables: { key: IptablesKey; family: 'ipv4' | 'ipv6'; backend: Backend; changes: AssessedChange[] }[] = [];
+  const shownBySave = new Set<string>();
+  for (const family of FAMILIES) {
+    const sides = [baseline, current] as const;
+    const bySave = sides.every((side) => isKnownBySave(side, family));
+    if (bySave) shownBySave.add(family);
+    else if (!isRead('nft') && !sides.some((side) => isUnread(side, family, 'nft'))) {
+      if (sides.some((side) => find(side, family, 'nft') !== undefined)) {
+        uncompared.add(`${family} rules of iptables-nft were read on one side only`);
+      }
+    }
+    for (const backend of ['nft', 'legacy'] as const) {
+      const [before, after] = [find(baseline, family, backend), find(current, family, backend)];
+      const key = after?.key ?? before?.key;
+      // What iptables-save did not show on both sides is compared in nft's listing, which does.
+      if (key === undefined || (backend === 'nft' && !bySave)) continue;
+      if (sides.some((side) => isUnread(side, family, backend))) continue;
+      const changes = assessIptablesDrift(before?.ruleset ?? noRules(family), after?.ruleset ?? noRules(family));
+      iptables.push({ key, family, backend, changes });
+    }
   }
-  if (!unreadSources.has('nft') && (baseline.nft !== null || current.nft !== null)) {
-    const before = (wholeNft ? baseline.nft : nativeNft(baseline)) ?? NO_TABLES;
-    const after = (wholeNft ? current.nft : nativeNft(current)) ?? NO_TABLES;
-    families.set('nft', documentFamilyDrift('nft', assessNftablesDrift(before, after)));
+  let nft: AssessedChange[] | null = null;
+  if (isRead('nft') && (baseline.nft !== null || current.nft !== null)) {
+    const isShown = (table: NftTable): boolean => shownBySave.has(iptablesFamily(table) ?? '');
+    // A table that iptables shows in part on one side is compared whole: its other rules did not come or go.
+    const partly = new Set<string>();
+    for (const ruleset of [baseline.nft, current.nft]) {
+      for (const table of ruleset?.tables.values() ?? []) if (!isShownByIptablesSave(table)) partly.add(table.key);
+    }
+    const listed = (ruleset: NftRuleset | null): NftRuleset =>
+      ruleset === null ? NO_TABLES : withoutTables(ruleset, (table) => isShown(table) && !partly.has(table.key));
+    nft = assessNftablesDrift(listed(baseline.nft), listed(current.nft));
   }
-  if (!unreadSources.has('ipsets') && (baseline.ipsets !== null || current.ipsets !== null)) {
+  for (const { key, family, backend, changes } of iptables) {
+    const told = nft === null || backend === 'legacy' ? { iptables: changes, nft } : tellOnce(family, changes, nft);
+    nft = told.nft;
+    families.set(key, documentFamilyDrift(key, told.iptables));
+  }
+  if (nft !== null) families.set('nft', documentFamilyDrift('nft', nft));
+  if (isRead('ipsets') && (baseline.ipsets !== null || current.ipsets !== null)) {
     const rulesets = current.iptables.map(({ ruleset }) => ruleset);
     const changes = assessIpsetDrift(baseline.ipsets ?? NO_SETS, current.ipsets ?? NO_SETS, rulesets);
     families.set('ipset', documentFamilyDrift('ipset', changes));
@@ -56,19 +97,28 @@ export function compareFirewalls(baseline: HostFirewall, current: HostFirewall):
   return { families: Object.fromEntries(families), uncompared: [...uncompared] };
 }
 
-const BACKENDS = [
-  ['ipv4', 'nft'],
-  ['ipv4', 'legacy'],
-  ['ipv6', 'nft'],
-  ['ipv6', 'legacy'],
-] as const;
+const FAMILIES = ['ipv4', 'ipv6'] as const;
 
 function find({ iptables }: HostFirewall, family: string, backend: string): IptablesSource | undefined {
   return iptables.find((source) => source.family === family && source.backend === backend);
 }
 
-function iptablesNftShown({ iptables }: HostFirewall): boolean {
-  return iptables.some(({ backend }) => backend === 'nft');
+function isUnread({ unread }: HostFirewall, family: string, backend: Backend): boolean {
+  return unread.some((one) => one.source.startsWith(family) && (one.backend ?? backend) === backend);
+}
+
+/** Whether a null of this side means that there is nothing. */
+function isKnown({ unread, unseen, ...firewall }: HostFirewall, source: 'nft' | 'ipsets'): boolean {
+  return !unread.some((one) => one.source === source) && (firewall[source] !== null || !unseen.includes(source));
+}
+
+/** Whether all that iptables-nft holds of a family is known without nft's listing: shown by iptables-save, or nothing. */
+function isKnownBySave(side: HostFirewall, family: 'ipv4' | 'ipv6'): boolean {
+  if (isUnread(side, family, 'nft')) return false;
+  if (find(side, family, 'nft') !== undefined) return true;
+  if (!isKnown(side, 'nft')) return side.readByNftSave.includes(family);
+  const tables = [...(side.nft?.tables.values() ?? [])];
+  return !tables.some((table) => iptablesFamily(table) === family && isIptablesName(table.name));
 }
 
 const NO_SETS = parseIpsetSave('').sets;

@@ -7,7 +7,13 @@ export type { AttributeChange, DiffOptions, NftChange, NftDiff } from './diff-mo
 export { nftDocument, ruleDocument } from './document.ts';
 export { type FlatField, type FlatFields, fieldOf, flatFields, valueText } from './flat-fields.ts';
 export { expressionHash, ruleIdentity } from './identity.ts';
-export { isIptablesOwnedTable, withoutTables } from './iptables-owned.ts';
+export {
+  isIptablesName,
+  isIptablesOwnedTable,
+  isShownByIptablesSave,
+  usesXtables,
+  withoutTables,
+} from './iptables-owned.ts';
 export type { NftChain, NftObject, NftRule, NftRuleset, NftSet, NftTable } from './model.ts';
 export { parseNftRuleset } from './parse-ruleset.ts';
 export { printElement } from './print-expression.ts';

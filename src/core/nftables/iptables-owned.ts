@@ -39,17 +39,35 @@ function place(type: string, hook: string, priority: number): string {
  * and rules, and no statement that iptables could not have written. A native table called `ip filter` is not owned.
  */
 export function isIptablesOwnedTable(table: NftTable): boolean {
+  return [...table.chains.values()].some(({ isBaseChain }) => isBaseChain) && isShownByIptablesSave(table);
+}
+
+/**
+ * Whether an iptables-save that reads the table leaves nothing of it out: owned, or what `iptables -X` leaves behind, a
+ * table without a base chain.
+ */
+export function isShownByIptablesSave(table: NftTable): boolean {
   const own = table.family === 'ip' || table.family === 'ip6' ? IPTABLES_CHAINS.get(table.name) : undefined;
-  if (own === undefined || table.chains.size === 0) return false;
+  if (own === undefined) return false;
   if (table.sets.size > 0 || table.flowtables.size > 0 || table.objects.size > 0 || table.flags.length > 0)
     return false;
-  let baseChains = 0;
   for (const chain of table.chains.values()) {
     if (!chain.isBaseChain) continue;
-    baseChains += 1;
     if (own.get(chain.name) !== `${chain.type} ${chain.hook} ${chain.priority}`) return false;
   }
-  return baseChains > 0 && [...table.chains.values()].every(isIptablesChain);
+  return [...table.chains.values()].every(isIptablesChain);
+}
+
+/** Whether iptables has a table of this name. */
+export function isIptablesName(name: string): boolean {
+  return IPTABLES_CHAINS.has(name);
+}
+
+/** Whether a rule has a match or target of iptables, of which nft lists the name and no parameter. */
+export function usesXtables(table: NftTable): boolean {
+  return [...table.chains.values()].some(({ rules }) =>
+    rules.some(({ expr }) => expr.some((statement) => isJsonObject(statement) && 'xt' in statement)),
+  );
 }
 
 // Each rule of iptables counts; a native one mostly does not.

@@ -150,6 +150,8 @@ const CURRENT: HostFirewall = {
   ipsets: null,
   coverage: { state: 'complete', reasons: [] },
   unread: [],
+  unseen: [],
+  readByNftSave: [],
   diagnostics: [],
 };
 

@@ -132,3 +132,124 @@ test('installing the iptables tools changes how iptables-nft tables are shown, n
   const comparison = compareFirewalls(without, host({ 'iptables-save': NO_RULES, 'nft-ruleset': nft }));
   assert.deepEqual(Object.values(summary(comparison)).flat(), []);
 });
+
+const chain = (family: string, name = 'INPUT', prio = 0) => ({
+  chain: { family, table: 'filter', name, handle: 1, type: 'filter', hook: 'input', prio, policy: 'drop' },
+});
+const port = (value: unknown) => ({
+  match: { op: '==', left: { payload: { protocol: 'tcp', field: 'dport' } }, right: value },
+});
+const COUNTER = { counter: { packets: 0, bytes: 0 } };
+const XT = { xt: { type: 'match', name: 'multiport' } };
+const rule = (family: string, ...expr: unknown[]) => ({
+  rule: { family, table: 'filter', chain: 'INPUT', handle: 2, expr },
+});
+const listing = (...items: unknown[]) => JSON.stringify({ nftables: items });
+const table = (family: string, ...items: unknown[]) => [{ table: { family, name: 'filter', handle: 1 } }, ...items];
+const SSH = (family: string) => rule(family, port(22), COUNTER, { accept: null });
+const OWNED = listing(...table('ip', chain('ip'), SSH('ip')), ...table('ip6', chain('ip6'), SSH('ip6')));
+const both = (said: Said = {}) =>
+  host({ 'iptables-save': RULES, 'ip6tables-save': RULES, 'nft-ruleset': OWNED, ...said });
+const changes = (comparison: FirewallComparison) =>
+  Object.entries(summary(comparison)).flatMap(([family, kinds]) => kinds.map((kind) => `${family} ${kind}`));
+
+test('iptables-save of one family alone that fails, or goes, makes no table of nft appear', () => {
+  const absent = { 'ip6tables-backend': 'none', 'ip6tables-save': { status: 'absent' } };
+  const failed = { 'ip6tables-save': { status: 'timeout' } };
+  for (const less of [absent, failed]) {
+    assert.deepEqual(changes(compareFirewalls(both(), both(less))), []);
+    assert.deepEqual(changes(compareFirewalls(both(less), both())), []);
+    const emptied = listing(...table('ip', chain('ip'), SSH('ip')), ...table('ip6', chain('ip6')));
+    const comparison = compareFirewalls(both(), both({ ...less, 'nft-ruleset': emptied }));
+    assert.deepEqual(changes(comparison), ['nft rules_removed 1']);
+  }
+});
+
+test('a rule that nft puts into a table of iptables-nft is told once, and by nft, which shows all of it', () => {
+  const save = '*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp -m multiport --dports 1,2 -j ACCEPT\nCOMMIT\n';
+  const before = table('ip', chain('ip'), rule('ip', XT, COUNTER, { accept: null }));
+  const at = (text: string, ...items: unknown[]) => host({ 'iptables-save': text, 'nft-ruleset': listing(...items) });
+  // iptables-save 1.8.9 leaves the set out of what it prints.
+  const seen = save.replace('COMMIT', '-A INPUT -p tcp -j ACCEPT\nCOMMIT');
+  const added = rule('ip', port({ set: [80, 443] }), { accept: null });
+  const comparison = compareFirewalls(at(save, ...before), at(seen, ...before, added));
+  assert.deepEqual(changes(comparison), ['nft rules_added 1']);
+  assert.match(JSON.stringify(comparison.families['nft']?.changes), /80, ?443/);
+
+  const parameters = compareFirewalls(at(seen, ...before, added), at(seen.replace('1,2', '1,3'), ...before, added));
+  assert.deepEqual(changes(parameters), ['ipv4 rules_modified 1']);
+  const iptables = seen.replace('COMMIT', '-A INPUT -p udp -m multiport --dports 5,6 -j ACCEPT\nCOMMIT');
+  const again = compareFirewalls(
+    at(seen, ...before, added),
+    at(iptables, ...before, added, rule('ip', XT, COUNTER, { accept: null })),
+  );
+  assert.deepEqual(changes(again), ['ipv4 rules_added 1']);
+});
+
+test('a base chain of its own in a table of iptables-nft is told once', () => {
+  const remark = "# Table `filter' contains incompatible base-chains, use 'nft' tool to list them.\n";
+  const items = table('ip', chain('ip'), SSH('ip'));
+  const before = host({ 'iptables-save': RULES, 'nft-ruleset': listing(...items) });
+  const own = listing(...items, chain('ip', 'early', -10));
+  const after = host({ 'iptables-save': remark + RULES, 'nft-ruleset': own });
+  assert.deepEqual(changes(compareFirewalls(before, after)), ['nft chains_added 1']);
+  const unlisted = host({ 'iptables-save': remark + RULES, 'nft-ruleset': { status: 'timeout' } });
+  assert.match(unlisted.coverage.reasons.join('\n'), /only the nft listing has it/);
+});
+
+test('the table that iptables leaves behind is told once', () => {
+  const left = host({
+    'iptables-save': '*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n',
+    'nft-ruleset': listing(...table('ip')),
+  });
+  assert.deepEqual(changes(compareFirewalls(host({}), left)), ['ipv4 tables_added 1']);
+});
+
+test('a tool that was not there on one side is no change, and said', () => {
+  const native = listing({ table: { family: 'inet', name: 'f', handle: 1 } });
+  const sets = 'create s hash:ip family inet hashsize 1024 maxelem 65536\n';
+  const loaded = { subsystems: 'nf_tables loaded\nnft_compat loaded\nip_set loaded' };
+  const without = host({ ...loaded, 'nft-ruleset': { status: 'absent' } });
+  const withAll = host({ ...loaded, 'nft-ruleset': native, 'ipset-save': sets });
+  for (const [before, after] of [
+    [without, withAll],
+    [withAll, without],
+  ] as const) {
+    const comparison = compareFirewalls(before, after);
+    assert.deepEqual(changes(comparison), []);
+    assert.match(comparison.uncompared.join('\n'), /nft could not be read.*\n.*ipsets could not be read/);
+  }
+  // Where the kernel says that there can be none, what came came.
+  const none = host({
+    subsystems: 'nf_tables not-loaded\nnft_compat not-loaded\nip_set not-loaded',
+    'nft-ruleset': { status: 'absent' },
+  });
+  assert.deepEqual(changes(compareFirewalls(none, withAll)), ['nft tables_added 1', 'ipset sets_added 1']);
+  assert.deepEqual(compareFirewalls(without, without).uncompared, []);
+});
+
+test('rules of iptables-nft that came are told though nft is not installed', () => {
+  const quiet: Said = { 'iptables-backend': 'legacy', 'iptables-save': '', 'nft-ruleset': { status: 'absent' } };
+  const before = host({ ...quiet, 'iptables-nft-save': '' });
+  const after = host({ ...quiet, 'iptables-nft-save': RULES });
+  assert.deepEqual(changes(compareFirewalls(before, after)), ['ipv4_nft tables_added 1', 'ipv4_nft chains_added 1']);
+});
+
+test('what could not be read is known by its backend: the default was switched meanwhile', () => {
+  const failed = host({
+    'iptables-backend': 'legacy',
+    ip_tables_names: 'filter\n',
+    'iptables-save': { status: 'timeout' },
+    'iptables-nft-save': NO_RULES,
+  });
+  const switched = host({ ip_tables_names: 'filter\n', 'iptables-legacy-save': RULES, 'iptables-save': RULES });
+  assert.deepEqual(changes(compareFirewalls(failed, switched)), ['ipv4 rules_added 1']);
+});
+
+test('matches of which nft lists no parameters, without iptables-save to show them, are no complete coverage', () => {
+  const rules = listing(...table('ip', chain('ip'), rule('ip', XT, COUNTER, { accept: null })));
+  const shown = host({ 'iptables-save': RULES, 'nft-ruleset': rules });
+  assert.equal(shown.coverage.state, 'complete');
+  const hidden = host({ 'iptables-backend': 'none', 'iptables-save': { status: 'absent' }, 'nft-ruleset': rules });
+  assert.match(hidden.coverage.reasons.join('\n'), /ip\/filter.*parameters nft does not list/);
+});
