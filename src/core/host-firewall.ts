@@ -26,6 +26,8 @@ export interface IptablesSource {
   readonly family: 'ipv4' | 'ipv6';
   readonly backend: 'legacy' | 'nft';
   readonly ruleset: IptablesRuleset;
+  /** True when the text ends inside a table: that one, and any after it, may hold more. */
+  readonly isCut?: boolean;
 }
 
 export type SourceKey = keyof Sources;
@@ -84,7 +86,9 @@ export function readHostFirewall(payload: Uint8Array): HostFirewall {
     const family = key.startsWith('ipv4') ? 'ipv4' : 'ipv6';
     const parsed = parseIptablesSave(save, { family });
     report(key, parsed.diagnostics);
-    iptables.push({ key, family, backend: captured.sources[key]?.backend ?? 'legacy', ruleset: parsed.ruleset });
+    const backend = captured.sources[key]?.backend ?? 'legacy';
+    const isCut = parsed.diagnostics.some(({ code }) => code === 'IPT_NO_COMMIT');
+    iptables.push({ key, family, backend, ruleset: parsed.ruleset, isCut });
   }
   const listing = text('nft');
   const nft = listing === null ? null : parseNftRuleset(listing);
@@ -127,11 +131,18 @@ function wasReadByNftSave({ sources, sections }: CaptureContents, family: Iptabl
 /** The nft tables that no iptables source shows: an iptables-nft table appears once, under its iptables family. */
 export function nativeNft(firewall: HostFirewall): NftRuleset | null {
   if (firewall.nft === null) return null;
-  const shown = new Set(firewall.iptables.filter(({ backend }) => backend === 'nft').map(({ family }) => family));
-  return withoutTables(firewall.nft, (table) => {
-    const family = iptablesFamily(table);
-    return family !== null && shown.has(family) && isShownByIptablesSave(table);
-  });
+  const saved = savedTables(firewall);
+  return withoutTables(firewall.nft, (table) => saved.has(table.key) && isShownByIptablesSave(table));
+}
+
+/** The tables of nft, by `family/name`, that iptables-save showed, in full or in part. */
+export function savedTables({ iptables }: Pick<HostFirewall, 'iptables'>): Set<string> {
+  const keys = new Set<string>();
+  for (const { family, backend, ruleset } of iptables) {
+    if (backend !== 'nft') continue;
+    for (const name of ruleset.tables.keys()) keys.add(`${family === 'ipv4' ? 'ip' : 'ip6'}/${name}`);
+  }
+  return keys;
 }
 
 /** The family whose iptables can show a table of nft; null for tables it never shows. */
@@ -141,13 +152,8 @@ export function iptablesFamily({ family }: NftTable): IptablesSource['family'] |
 
 /** Tables with rules of iptables-nft that are known from nft's listing alone. */
 function withoutParameters(nft: NftRuleset, iptables: readonly IptablesSource[]): string[] {
-  const shown = new Set(iptables.filter(({ backend }) => backend === 'nft').map(({ family }) => family));
-  return [...nft.tables.values()]
-    .filter((table) => {
-      const family = iptablesFamily(table);
-      return (family === null || !shown.has(family)) && usesXtables(table);
-    })
-    .map(({ key }) => key);
+  const saved = savedTables({ iptables });
+  return [...nft.tables.values()].filter((table) => !saved.has(table.key) && usesXtables(table)).map(({ key }) => key);
 }
 
 /** What cannot be read to its end is no complete coverage, however well its bytes arrived. */

@@ -1,5 +1,12 @@
 import type { Backend } from '../capture/read-capture.ts';
-import { type HostFirewall, type IptablesKey, type IptablesSource, iptablesFamily } from '../host-firewall.ts';
+import { printable } from '../diagnostics.ts';
+import {
+  type HostFirewall,
+  type IptablesKey,
+  type IptablesSource,
+  iptablesFamily,
+  savedTables,
+} from '../host-firewall.ts';
 import { parseIpsetSave } from '../ipset/index.ts';
 import type { IptablesRuleset } from '../iptables/index.ts';
 import {
@@ -52,6 +59,9 @@ export function compareFirewalls(baseline: HostFirewall, current: HostFirewall):
 
   const iptables: { key: IptablesKey; family: 'ipv4' | 'ipv6'; backend: Backend; changes: AssessedChange[] }[] = [];
   const shownBySave = new Set<string>();
+  const unsaved = new Set([...unsavedTables(baseline), ...unsavedTables(current)]);
+  if (!isRead('nft'))
+    for (const key of unsaved) uncompared.add(`${printable(key)}: iptables-save did not show this table`);
   for (const family of FAMILIES) {
     const sides = [baseline, current] as const;
     const bySave = sides.every((side) => isKnownBySave(side, family));
@@ -67,7 +77,20 @@ export function compareFirewalls(baseline: HostFirewall, current: HostFirewall):
       // What iptables-save did not show on both sides is compared in nft's listing, which does.
       if (key === undefined || (backend === 'nft' && !bySave)) continue;
       if (sides.some((side) => isUnread(side, family, backend))) continue;
-      const changes = assessIptablesDrift(before?.ruleset ?? noRules(family), after?.ruleset ?? noRules(family));
+      const ruleset = (source: IptablesSource | undefined): IptablesRuleset => {
+        if (source === undefined) return noRules(family);
+        return backend === 'nft' ? withoutUnsaved(source.ruleset, unsaved) : source.ruleset;
+      };
+      const changes = assessIptablesDrift(ruleset(before), ruleset(after)).filter(
+        (change) => !isCutOff(change, before, after),
+      );
+      for (const [side, source] of [
+        ['baseline', before],
+        ['current capture', after],
+      ] as const) {
+        if (source?.isCut)
+          uncompared.add(`${source.key} was cut off in the ${side}: what is missing there is not told`);
+      }
       iptables.push({ key, family, backend, changes });
     }
   }
@@ -75,9 +98,13 @@ export function compareFirewalls(baseline: HostFirewall, current: HostFirewall):
   if (isRead('nft') && (baseline.nft !== null || current.nft !== null)) {
     const isShown = (table: NftTable): boolean => shownBySave.has(iptablesFamily(table) ?? '');
     // A table that iptables shows in part on one side is compared whole: its other rules did not come or go.
-    const partly = new Set<string>();
+    const partly = new Set(unsaved);
     for (const ruleset of [baseline.nft, current.nft]) {
       for (const table of ruleset?.tables.values() ?? []) if (!isShownByIptablesSave(table)) partly.add(table.key);
+    }
+    for (const source of [...baseline.iptables, ...current.iptables]) {
+      const last = source.isCut ? lastTable(source.ruleset) : undefined;
+      if (last !== undefined) partly.add(`${nftFamilyOf(source.family)}/${last}`);
     }
     const listed = (ruleset: NftRuleset | null): NftRuleset =>
       ruleset === null ? NO_TABLES : withoutTables(ruleset, (table) => isShown(table) && !partly.has(table.key));
@@ -119,6 +146,40 @@ function isKnownBySave(side: HostFirewall, family: 'ipv4' | 'ipv6'): boolean {
   if (!isKnown(side, 'nft')) return side.readByNftSave.includes(family);
   const tables = [...(side.nft?.tables.values() ?? [])];
   return !tables.some((table) => iptablesFamily(table) === family && isIptablesName(table.name));
+}
+
+/** Tables in nft's listing that iptables-save passed over or never came to: their absence there is no removal. */
+function unsavedTables(side: HostFirewall): string[] {
+  const saved = savedTables(side);
+  return [...(side.nft?.tables.values() ?? [])]
+    .filter((table) => iptablesFamily(table) !== null && isIptablesName(table.name))
+    .filter(({ key, chains }) => chains.size > 0 && !saved.has(key))
+    .map(({ key }) => key);
+}
+
+function withoutUnsaved(ruleset: IptablesRuleset, unsaved: ReadonlySet<string>): IptablesRuleset {
+  const family = nftFamilyOf(ruleset.family);
+  const tables = [...ruleset.tables].filter(([name]) => !unsaved.has(`${family}/${name}`));
+  return { ...ruleset, tables: new Map(tables) };
+}
+
+/** Whether a change is only that a text ended before it came to something. */
+function isCutOff(
+  { kind, table }: AssessedChange,
+  before: IptablesSource | undefined,
+  after: IptablesSource | undefined,
+): boolean {
+  const source = kind.endsWith('_removed') ? after : kind.endsWith('_added') ? before : undefined;
+  if (!source?.isCut || table === null) return false;
+  return !source.ruleset.tables.has(table) || table === lastTable(source.ruleset);
+}
+
+function lastTable({ tables }: IptablesRuleset): string | undefined {
+  return [...tables.keys()].at(-1);
+}
+
+function nftFamilyOf(family: 'ipv4' | 'ipv6'): 'ip' | 'ip6' {
+  return family === 'ipv4' ? 'ip' : 'ip6';
 }
 
 const NO_SETS = parseIpsetSave('').sets;

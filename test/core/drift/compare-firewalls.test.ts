@@ -253,3 +253,31 @@ test('matches of which nft lists no parameters, without iptables-save to show th
   const hidden = host({ 'iptables-backend': 'none', 'iptables-save': { status: 'absent' }, 'nft-ruleset': rules });
   assert.match(hidden.coverage.reasons.join('\n'), /ip\/filter.*parameters nft does not list/);
 });
+
+test('a table that iptables-save passes over is compared in the listing of nft, and is not gone', () => {
+  const added = rule('ip', port({ set: [80, 443] }), { accept: null });
+  const before = host({ 'iptables-save': RULES, 'nft-ruleset': listing(...table('ip', chain('ip'), SSH('ip'))) });
+  // As iptables up to 1.8.7 does with a table that it cannot print; a save that ends early says less.
+  for (const save of ["# Table `filter' is incompatible, use 'nft' tool.\n", '']) {
+    const nft = listing(...table('ip', chain('ip'), SSH('ip'), added));
+    const after = host({ 'iptables-save': save, 'nft-ruleset': nft });
+    assert.deepEqual(changes(compareFirewalls(before, after)), ['nft rules_added 1']);
+    assert.deepEqual(changes(compareFirewalls(after, before)), ['nft rules_removed 1']);
+    const unlisted = host({ 'iptables-save': RULES, 'nft-ruleset': { status: 'timeout' } });
+    const comparison = compareFirewalls(unlisted, after);
+    assert.deepEqual(comparison.families['ipv4']?.changes.tables_removed, []);
+    assert.match(comparison.uncompared.join('\n'), /ip\/filter: iptables-save did not show this table/);
+  }
+});
+
+test('what a cut off iptables-save does not come to has not gone', () => {
+  const mangle = '*mangle\n:INPUT ACCEPT [0:0]\n-A INPUT -j DROP\nCOMMIT\n';
+  const nat = '*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n';
+  const whole = legacyHost(mangle + RULES + nat);
+  const cut = legacyHost(mangle.replace('-A INPUT -j DROP\n', '') + NO_RULES.replace('COMMIT\n', ''));
+  const comparison = compareFirewalls(whole, cut);
+  assert.deepEqual(changes(comparison), ['ipv4 rules_removed 1']);
+  assert.equal(comparison.families['ipv4']?.changes.rules_removed[0]?.table, 'mangle');
+  assert.match(comparison.uncompared.join(), /ipv4 was cut off in the current capture/);
+  assert.deepEqual(changes(compareFirewalls(cut, whole)), ['ipv4 rules_added 1']);
+});
