@@ -33,6 +33,6 @@ export function tellOnce(
 
 /** Kind and place of a change; the positions of rules are the same in both listings. */
 function placeOf({ kind, chain, detail }: AssessedChange, table: string | null): string {
-  const { position, baseline_position: before } = detail;
-  return JSON.stringify([kind, table, chain, kind === 'rules_added' ? null : (before ?? null), position ?? null]);
+  const { position, current_position: now = position, baseline_position: before } = detail;
+  return JSON.stringify([kind, table, chain, now ?? null, kind === 'rules_added' ? null : (before ?? null)]);
 }

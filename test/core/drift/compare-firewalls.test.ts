@@ -186,6 +186,22 @@ test('a rule that nft puts into a table of iptables-nft is told once, and by nft
   assert.deepEqual(changes(again), ['ipv4 rules_added 1']);
 });
 
+test('a move, a policy and a rule that went are told once, where nft lists all of them', () => {
+  const ports = (order: number[], policy = 'DROP') =>
+    host({
+      'iptables-save': `*filter\n:INPUT ${policy} [0:0]\n${order.map((one) => `-A INPUT -p tcp -m tcp --dport ${one} -j ${one > 2 ? 'DROP' : 'ACCEPT'}\n`).join('')}COMMIT\n`,
+      'nft-ruleset': listing(
+        { table: { family: 'ip', name: 'filter', handle: 1 } },
+        { chain: { ...chain('ip').chain, policy: policy.toLowerCase() } },
+        // Without a counter: not as iptables writes rules.
+        ...order.map((one) => rule('ip', port(one), one > 2 ? { drop: null } : { accept: null })),
+      ),
+    });
+  assert.deepEqual(changes(compareFirewalls(ports([1, 2, 3]), ports([3, 1, 2]))), ['nft rules_repositioned 1']);
+  assert.deepEqual(changes(compareFirewalls(ports([1, 2, 3]), ports([1, 3]))), ['nft rules_removed 1']);
+  assert.deepEqual(changes(compareFirewalls(ports([1]), ports([1], 'ACCEPT'))), ['nft policy_changes 1']);
+});
+
 test('a base chain of its own in a table of iptables-nft is told once', () => {
   const remark = "# Table `filter' contains incompatible base-chains, use 'nft' tool to list them.\n";
   const items = table('ip', chain('ip'), SSH('ip'));
