@@ -96,10 +96,9 @@ export function readHostFirewall(payload: Uint8Array): HostFirewall {
   const ipsetText = text('ipsets');
   const ipsets = ipsetText === null ? null : parseIpsetSave(ipsetText);
   report('ipsets', ipsets?.diagnostics ?? []);
-  const nameless = nft === null ? [] : withoutParameters(nft.ruleset, iptables);
-  if (nameless.length > 0) {
+  for (const key of nft === null ? [] : withoutParameters(nft.ruleset, iptables)) {
     faults.push(
-      `rules in ${printable(nameless.join(', '))} have matches or targets of iptables, whose parameters nft does not list, and iptables-save did not show them`,
+      `rules in ${printable(key)} have matches or targets of iptables, whose parameters nft does not list, and iptables-save did not show them`,
     );
   }
   return {

@@ -1,3 +1,4 @@
+import { coverageWithout } from '../../core/capture/coverage.ts';
 import type { HostFirewall } from '../../core/host-firewall.ts';
 import { withoutTables } from '../../core/nftables/index.ts';
 import type { Family } from './settings.ts';
@@ -13,6 +14,7 @@ export function viewFamily(firewall: HostFirewall, family: Family): HostFirewall
     ...firewall,
     iptables: firewall.iptables.filter((source) => source.family === family),
     nft: firewall.nft === null ? null : withoutTables(firewall.nft, (table) => table.family === otherNft),
+    coverage: coverageWithout(other, firewall.coverage),
     unread: firewall.unread.filter(({ source }) => !source.startsWith(other)),
   };
 }

@@ -27,6 +27,18 @@ const TOOL_OF_SOURCE: readonly (readonly [key: keyof Sources, tool: string])[] =
 // iptables 1.8.0 to 1.8.11; the second form is told of a table whose other chains are printed.
 const INCOMPATIBLE_TABLE = /^# Table `(.+)' (?:is incompatible|contains incompatible base-chains), use 'nft' tool/gm;
 
+/** How the reasons that are about one address family alone begin, here and where rulesets are parsed. */
+const REASONS_OF_FAMILY = {
+  ipv4: /^(?:(?:legacy |the kernel's list of legacy )?ipv4(?:_legacy|_nft)? |rules in ip\/)/,
+  ipv6: /^(?:(?:legacy |the kernel's list of legacy )?ipv6(?:_legacy|_nft)? |rules in ip6\/)/,
+};
+
+/** Coverage as far as it is not about one address family alone. */
+export function coverageWithout(family: 'ipv4' | 'ipv6', { state, reasons }: Coverage): Coverage {
+  const kept = reasons.filter((reason) => !REASONS_OF_FAMILY[family].test(reason));
+  return { state: state === 'partial' && kept.length === 0 ? 'complete' : state, reasons: kept };
+}
+
 interface Reading {
   readonly byName: ReadonlyMap<string, Section>;
   readonly sources: Sources;
