@@ -50,6 +50,25 @@ describe('this host, in a network namespace of its own', { skip: kernelSkipReaso
     assert.match(stdout, /tcp dport 23 drop comment "no telnet"/);
   });
 
+  test('what nft does to a table of iptables is told once, and iptables-save’s silence is no removal', async () => {
+    const rules = 'iptables -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT';
+    // 1.8.9 prints the first as less than it is, and passes the whole table over for the second.
+    for (const [index, added] of ["tcp dport '{ 80, 443 }' accept", 'ct state new udp dport 99 accept'].entries()) {
+      firewall(`iptables -F INPUT; ${rules}`);
+      assert.equal((await run('--is-baseline', '--session-id', `once${index}`)).code, 0);
+      firewall(`nft add rule ip filter INPUT ${added}`);
+      const { code, stdout } = await run('--compare-baseline', `once${index}`, '-o', 'json');
+      assert.equal(code, 0);
+      const families: Record<string, { summary: Record<string, number> }> = JSON.parse(stdout).drift_by_family;
+      const told = Object.entries(families).flatMap(([family, { summary }]) =>
+        Object.entries(summary).flatMap(([kind, count]) => (count === 0 ? [] : [`${family} ${kind} ${count}`])),
+      );
+      assert.deepEqual(told, ['nft rules_added 1'], added);
+      firewall('nft delete table ip filter');
+    }
+    firewall(`iptables -P INPUT DROP; ${rules}; iptables -A INPUT -p tcp --dport 22 -j ACCEPT`);
+  });
+
   test('two runs with one session id at once: one wins, nothing is written over', async () => {
     const runs = await Promise.all(
       Array.from({ length: 4 }, () => run('--is-baseline', '--session-id', 'race', '-o', 'json')),
