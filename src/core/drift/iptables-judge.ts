@@ -12,6 +12,7 @@ import {
 } from './iptables-breadth.ts';
 import type { ChainContext, TableContext } from './iptables-context.ts';
 import { effectOf, type RuleEffect } from './iptables-effect.ts';
+import { chainOwner, isBanTool } from './owners.ts';
 import type { Assessment, Severity } from './severity.ts';
 import { ACCEPTS, DENIES } from './verdict-bits.ts';
 
@@ -89,7 +90,11 @@ function judgeAcceptAdded(placed: PlacedRule, context: ChainContext, what: strin
   }
   if (isOnlyReturnTraffic(fields)) return judged('low', `${what}: only packets of accepted connections`);
   if (isLoopback(fields)) return judged('low', `${what}: only packets on the loopback interface`);
-  if (!context.deniedByDefault) return judged('medium', `${what}: overtakes the rules below that drop`);
+  if (!context.deniedByDefault) {
+    if (isBanChain(placed)) return judged('medium', `${what}: overtakes the bans of this chain`);
+    if (!isDeniedOnTheWay(context, placed)) return judged('low', `${what}, where nothing is dropped anyway`);
+    return judged('medium', `${what}: overtakes the rules below that drop`);
+  }
   if (isOutgoingOnly(context)) return judged('medium', `${what}: the host may send this now`);
   if (!fromAnywhere(fields)) return judged('medium', `${what} is now accepted`);
   const service = sensitiveService(fields);
@@ -97,15 +102,26 @@ function judgeAcceptAdded(placed: PlacedRule, context: ChainContext, what: strin
   return judged('high', `${what}: now open to any source`);
 }
 
+/** Bans come here, if there are none now. */
+function isBanChain({ rule }: PlacedRule): boolean {
+  const owner = chainOwner(rule.table, rule.chain);
+  return owner !== null && isBanTool(owner);
+}
+
 function isOutgoingOnly({ bases }: ChainContext): boolean {
   return bases.every((base) => base === 'OUTPUT');
 }
 
-/** Something could stop a packet in this table: a policy, or a rule on some way from the hooks that reach the chain. */
-function mayDeny(context: ChainContext, { table }: PlacedRule): boolean {
-  return context.deniedByDefault || context.bases.some((base) => (table.chain(base).verdicts & DENIES) !== 0)
-    ? true
-    : table.table.name === 'filter' && context.reachedByAll;
+/** Something could stop a packet in this table. */
+function mayDeny(context: ChainContext, placed: PlacedRule): boolean {
+  if (context.deniedByDefault || isDeniedOnTheWay(context, placed)) return true;
+  // A chain that is to filter and lets all pass now may get its drops later, below what accepts everything.
+  return placed.table.table.name === 'filter' && context.reachedByAll;
+}
+
+/** A rule on some way from the hooks that reach the chain drops or rejects. */
+function isDeniedOnTheWay({ bases }: ChainContext, { table }: PlacedRule): boolean {
+  return bases.some((base) => (table.chain(base).verdicts & DENIES) !== 0);
 }
 
 function judgeDenyAdded(placed: PlacedRule, context: ChainContext, what: string): Assessment {
@@ -129,8 +145,7 @@ function judgeAcceptRemoved(placed: PlacedRule, context: ChainContext, what: str
   if (placed.rule.table === 'nat') return judged('medium', `${what} is gone: these connections meet the NAT below`);
   if (covered) return judged('medium', `${what} is gone, but another rule of the chain accepts the same`);
   if (!context.deniedByDefault) {
-    const denied = context.bases.some((base) => (placed.table.chain(base).verdicts & DENIES) !== 0);
-    if (!denied) return judged('low', `${what} is gone, where nothing is dropped anyway`);
+    if (!isDeniedOnTheWay(context, placed)) return judged('low', `${what} is gone, where nothing is dropped anyway`);
     return judged('medium', `${what} is gone: these packets now meet the rules below`);
   }
   if (fields.destination?.startsWith('168.63.129.16/') === true && context.bases.includes('OUTPUT')) {

@@ -162,6 +162,7 @@ const ROWS: readonly (readonly [string, string, string, AssessedChange['kind'], 
     'critical',
     /last accept/,
   ],
+  ['an accept added where nothing is dropped', 'ACCEPT', `ACCEPT; ${SSH}`, 'rules_added', 'low', /nothing is dropped/],
   ['an accept gone where nothing is dropped', `ACCEPT; ${SSH}`, 'ACCEPT', 'rules_removed', 'low', /nothing is dropped/],
   [
     'the WireServer accept gone',
