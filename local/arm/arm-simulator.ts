@@ -48,6 +48,8 @@ export interface ArmControl {
   removeVm(vmName: string): void;
   /** Ends the operations that a `neverFinishes` fault keeps open. */
   finishAll(): void;
+  /** Resolves once no VM runs a script: from then on the first call on any VM is not refused as busy. */
+  idle(): Promise<void>;
 }
 
 export interface ArmSimulator {
@@ -191,5 +193,6 @@ function makeControl(state: ComputeState): ArmControl {
       for (const [key, vm] of state.vms) if (vm.name.toLowerCase() === vmName.toLowerCase()) state.vms.delete(key);
     },
     finishAll: () => state.operations.finishAll(),
+    idle: () => state.operations.idle(),
   };
 }

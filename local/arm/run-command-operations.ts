@@ -97,6 +97,11 @@ export class RunCommandOperations {
     for (const release of this.#release.splice(0)) release();
   }
 
+  /** Resolves once no VM runs a script. Operations of a `neverFinishes` fault end with `finishAll` only. */
+  async idle(): Promise<void> {
+    while (this.#unfinished.size > 0) await Promise.all(this.#unfinished);
+  }
+
   /** Ends all scripts and waits for them. */
   async stop(): Promise<void> {
     this.#stopping.abort();
