@@ -20,7 +20,7 @@ import { parseVmId, vmKey } from '../core/vm-id.ts';
 import { answering } from './errors.ts';
 import type { ApiRequest, DurableClient, HttpResponseInit } from './http.ts';
 import { operationLinks } from './operations.ts';
-import { pointerTo, problem } from './problem.ts';
+import { invalidBody, problem } from './problem.ts';
 import { type RunServices, startRun } from './runs.ts';
 
 const BODY_BYTES_MAX = 64 * 1024;
@@ -232,9 +232,5 @@ async function parseBody(request: ApiRequest): Promise<{ input: ToolInput } | { 
   }
   const parsed = toolInputSchema.safeParse(value);
   if (parsed.success) return { input: parsed.data };
-  const errors = parsed.error.issues.map(({ path, message }) => ({
-    pointer: pointerTo(path),
-    detail: message,
-  }));
-  return { response: problem(422, 'HTTP_BODY_INVALID', 'Body is not valid', 'see errors', { errors }) };
+  return { response: invalidBody(parsed.error.issues) };
 }

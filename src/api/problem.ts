@@ -13,7 +13,7 @@ export interface Problem {
 }
 
 /** RFC 6901; the whole body is the empty pointer. */
-export function pointerTo(path: readonly PropertyKey[]): string {
+function pointerTo(path: readonly PropertyKey[]): string {
   return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 }
 
@@ -35,4 +35,12 @@ export function problem(
     ...(more.errors === undefined ? {} : { errors: more.errors }),
   };
   return { status, headers: { 'content-type': 'application/problem+json' }, body: JSON.stringify(body) };
+}
+
+/** What zod found in a body, each with the place where it lies. */
+export function invalidBody(
+  issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[],
+): HttpResponseInit {
+  const errors = issues.map(({ path, message }) => ({ pointer: pointerTo(path), detail: message }));
+  return problem(422, 'HTTP_BODY_INVALID', 'Body is not valid', 'see errors', { errors });
 }

@@ -9,7 +9,7 @@ import type { SnapshotStore } from '../core/ports.ts';
 import { answering } from './errors.ts';
 import { type ApiRequest, type DurableClient, type HttpResponseInit, json } from './http.ts';
 import { operationLinks } from './operations.ts';
-import { pointerTo, problem } from './problem.ts';
+import { invalidBody, problem } from './problem.ts';
 import { runBodySchema } from './run-schema.ts';
 
 const BODY_BYTES_MAX = 1024 * 1024;
@@ -119,11 +119,7 @@ function parseBody(text: string): { body: z.infer<typeof runBodySchema> } | { re
   }
   const result = runBodySchema.safeParse(value);
   if (result.success) return { body: result.data };
-  const errors = result.error.issues.map(({ path, message }) => ({
-    pointer: pointerTo(path),
-    detail: message,
-  }));
-  return { response: problem(422, 'HTTP_BODY_INVALID', 'Body is not valid', 'see errors', { errors }) };
+  return { response: invalidBody(result.error.issues) };
 }
 
 /** `GET /api/v1/runs/{session_id}`: the run's report. */

@@ -1,10 +1,25 @@
-import { addressWithin, WIRESERVER } from './iptables-breadth.ts';
 import type { Owner } from './owners.ts';
 
 const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10'];
 
+/** Azure's channel to the guest agent: without it Run Command, extensions and DHCP renewals stop. */
+export const WIRESERVER = '168.63.129.16';
+
 /** Azure's instance metadata: credentials of the VM's identity come from there. */
 export const METADATA = '169.254.169.254';
+
+/** @param address  four octets with dots; no check is made */
+export function ipv4Number(address: string): number {
+  return address.split('.').reduce((value, octet) => value * 256 + Number(octet), 0);
+}
+
+/** Whether an IPv4 network of at least `prefixMin` bits holds the address. */
+export function addressWithin(network: string, address: string, prefixMin: number): boolean {
+  const [base = '', length = '32'] = network.split('/');
+  if (base.includes(':') || address.includes(':') || length.includes('.') || Number(length) < prefixMin) return false;
+  const size = 2 ** (32 - Number(length));
+  return Math.floor(ipv4Number(base) / size) === Math.floor(ipv4Number(address) / size);
+}
 
 /** The address or network of guests, containers or services: without the host's loopback and Azure's channels to it. */
 export function isPlainNetwork(network: string): boolean {

@@ -10,10 +10,9 @@ import {
 } from '../ipset/index.ts';
 import { type IptablesRuleset, printRule } from '../iptables/index.ts';
 import type { JsonObject } from '../json.ts';
-import { isBannable } from './addresses.ts';
+import { addressWithin, isBannable, WIRESERVER } from './addresses.ts';
 import type { AssessedChange } from './family-drift.ts';
 import { type SetUser, SetUsers } from './ipset-users.ts';
-import { addressWithin, WIRESERVER } from './iptables-breadth.ts';
 import { isBanTool, type Owner, setOwner } from './owners.ts';
 import type { Assessment, Severity } from './severity.ts';
 

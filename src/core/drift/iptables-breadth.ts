@@ -1,4 +1,5 @@
 import { type ExtensionUse, optionValue, type RuleFields } from '../iptables/index.ts';
+import { addressWithin, ipv4Number, WIRESERVER } from './addresses.ts';
 import { type PortSpan, sensitiveServiceIn } from './services.ts';
 
 /** How much a rule's conditions let through. */
@@ -73,10 +74,6 @@ function isWideRange(range: string): boolean {
 
 function leadingGroup(address: string): number {
   return Number.parseInt(address.split(':')[0] || '0', 16);
-}
-
-function ipv4Number(address: string): number {
-  return address.split('.').reduce((value, octet) => value * 256 + Number(octet), 0);
 }
 
 function isInner(name: string | null, negated: boolean): boolean {
@@ -169,7 +166,6 @@ export function sensitiveService(fields: RuleFields): string | null {
   return service === null ? null : `${service.name} (${fields.protocol ?? 'any'}/${service.port})`;
 }
 
-export const WIRESERVER = '168.63.129.16';
 const WIRESERVER_PORTS = [80, 32526];
 
 /** Whether the rule can match what the VM's agent sends to the Azure WireServer, without which no command reaches it. */
@@ -188,12 +184,4 @@ export function touchesWireServer(fields: RuleFields): boolean {
   // A set, a user, an unknown match: it may hold for the agent, but a rule about something else is more likely.
   const narrowing = ['set', 'owner', 'mark', 'connmark', 'string', 'recent', 'hashlimit', 'limit', 'statistic'];
   return fields.destination !== null || !fields.matches.some(({ name }) => narrowing.includes(name));
-}
-
-/** Whether an IPv4 network of at least `prefixMin` bits holds the address. */
-export function addressWithin(network: string, address: string, prefixMin: number): boolean {
-  const [base = '', length = '32'] = network.split('/');
-  if (base.includes(':') || address.includes(':') || length.includes('.') || Number(length) < prefixMin) return false;
-  const size = 2 ** (32 - Number(length));
-  return Math.floor(ipv4Number(base) / size) === Math.floor(ipv4Number(address) / size);
 }

@@ -1,28 +1,20 @@
 import type { IptablesRule, RuleFields } from '../iptables/index.ts';
-import { isBannable, isPrivateAddress, METADATA } from './addresses.ts';
+import { addressWithin, isBannable, isPrivateAddress, METADATA, WIRESERVER } from './addresses.ts';
 import {
-  addressWithin,
   destinationPorts,
   isBlanket,
   isOnlyReturnTraffic,
   isUnconditional,
   sensitiveService,
-  WIRESERVER,
 } from './iptables-breadth.ts';
 import { effectOf } from './iptables-effect.ts';
-import { chainOwner, isBanTool, type Owner, setOwner } from './owners.ts';
+import { chainOwner, DOCKER_BRIDGE, isBanTool, NODE_PORT_MIN, type Owner, setOwner } from './owners.ts';
 
 /**
  * What an ephemeral owner writes by itself. A name is cheap to take: who can write rules can write one into DOCKER, or
  * call his own chain KUBE-SVC-…. So a rule is its owner's churn only when it has the shape of what this owner writes,
  * and even then only where that shape can neither open nor close the host itself.
  */
-
-/** Docker's bridges: the default one, Swarm's, and one per network, named by the network's id. */
-const DOCKER_BRIDGE = /^(docker[0-9]+|docker_gwbridge|br-[0-9a-f]{12})$/;
-
-/** NodePort services and their health checks lie here unless a cluster was told otherwise. */
-const NODE_PORT_MIN = 30000;
 
 /**
  * Whether a rule is of the kind that its ephemeral owner makes by itself, so that its coming and going is churn.

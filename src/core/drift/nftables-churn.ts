@@ -1,12 +1,11 @@
 import { isJsonArray, isJsonObject, type Json } from '../json.ts';
 import type { NftChain, NftChange, NftRule, NftSet, NftTable } from '../nftables/index.ts';
-import { isBannable, isPlainNetwork, isPrivateAddress } from './addresses.ts';
-import { addressWithin } from './iptables-breadth.ts';
+import { addressWithin, isBannable, isPlainNetwork, isPrivateAddress } from './addresses.ts';
 import type { TableContext } from './nftables-context.ts';
 import { verdictTargets } from './nftables-effects.ts';
-import { bareText, DOCKER_BRIDGE, isRuleHabit } from './nftables-habits.ts';
+import { bareText, isRuleHabit } from './nftables-habits.ts';
 import { printMember } from './nftables-judge-set.ts';
-import { chainOwner, isBanTool, type Owner, setOwner, tableOwner } from './owners.ts';
+import { chainOwner, DOCKER_BRIDGE, isBanTool, NODE_PORT_MIN, type Owner, setOwner, tableOwner } from './owners.ts';
 
 /**
  * Whether a change is what an ephemeral owner makes by itself all day, so that it is folded with a count. Who can write
@@ -18,8 +17,6 @@ type SetChange = Extract<NftChange, { kind: `set_${string}` }>;
 
 /** Bans come one by one; a list of this size that is empty at once was flushed. */
 const FLUSHED_MIN = 10;
-/** NodePort services lie here unless a cluster was told otherwise. */
-const NODE_PORT_MIN = 30000;
 
 /** @param before, after  the table of the rule on both sides */
 export function isRuleChurn(

@@ -2,7 +2,7 @@ import { isJsonObject } from '../json.ts';
 import { type NftRule, printRuleText } from '../nftables/index.ts';
 import { isBannable, isPlainNetwork, isPrivateAddress } from './addresses.ts';
 import type { TableContext } from './nftables-context.ts';
-import { chainOwner, isBanTool, type Owner, setOwner } from './owners.ts';
+import { chainOwner, DOCKER_BRIDGE, isBanTool, type Owner, setOwner } from './owners.ts';
 
 /**
  * What an ephemeral owner writes by itself, as nft prints it without counters, logs and comments. A name is cheap to
@@ -82,9 +82,6 @@ const SHAPES: ReadonlyMap<string, readonly Shape[]> = new Map([
 
 /** Chains of tools that write in iptables' tables and call each other. */
 const IPTABLES_CHAIN = /^(KUBE|CNI|cali)-/;
-
-/** Docker's bridges: the default one, Swarm's, and one per network, named by the network's id. */
-export const DOCKER_BRIDGE = /^(docker[0-9]+|docker_gwbridge|br-[0-9a-f]{12})$/;
 
 /** Whether a rule is of the kind that its ephemeral owner makes by itself. Says nothing of its place or its going. */
 export function isRuleHabit(owner: Owner, rule: NftRule, context: TableContext): boolean {

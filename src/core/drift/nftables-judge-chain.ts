@@ -1,8 +1,8 @@
 import { counted } from '../counted.ts';
 import type { AttributeChange, NftChain, NftObject, NftTable } from '../nftables/index.ts';
+import { WIRESERVER } from './addresses.ts';
 import type { TableContext } from './nftables-context.ts';
 import { capital, judgeRuleAdded, judgeRuleRemoved, worst } from './nftables-judge-rule.ts';
-import { WIRESERVER } from './nftables-wireserver.ts';
 import type { Assessment } from './severity.ts';
 
 /** @param family  of the table: only IP traffic goes to the WireServer */

@@ -1,4 +1,5 @@
 import type { NftChain, NftRule } from '../nftables/index.ts';
+import { WIRESERVER } from './addresses.ts';
 import type { MoveJudge } from './moves.ts';
 import type { Effect, RuleEffect } from './nftables-effects.ts';
 import { weightOf } from './nftables-moves.ts';
@@ -17,7 +18,7 @@ import {
   type RulePlace,
   restingReason,
 } from './nftables-place.ts';
-import { namesWireServer, WIRESERVER } from './nftables-wireserver.ts';
+import { namesWireServer } from './nftables-wireserver.ts';
 import { describeHooks, describeTraffic } from './nftables-words.ts';
 import { sensitiveServiceIn } from './services.ts';
 import { type Assessment, compareSeverity } from './severity.ts';

@@ -8,10 +8,11 @@ import {
   printElement,
   typeExpression,
 } from '../nftables/index.ts';
+import { WIRESERVER } from './addresses.ts';
 import type { TableContext } from './nftables-context.ts';
 import { type Effect, verdictEffects, verdictTargets } from './nftables-effects.ts';
 import { capital, worst } from './nftables-judge-rule.ts';
-import { holdsWireServer, WIRESERVER } from './nftables-wireserver.ts';
+import { holdsWireServer } from './nftables-wireserver.ts';
 import type { Assessment } from './severity.ts';
 
 type SetChange = Extract<NftChange, { kind: 'set_changed' }>;

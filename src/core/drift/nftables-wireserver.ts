@@ -1,8 +1,6 @@
 import type { Json } from '../json.ts';
 import { isJsonArray, isJsonObject } from '../json.ts';
-
-/** Azure's channel to the guest agent: without it Run Command, extensions and DHCP renewals stop. */
-export const WIRESERVER = '168.63.129.16';
+import { WIRESERVER } from './addresses.ts';
 
 const WIRESERVER_NUMBER = numberOf(WIRESERVER) as number;
 

@@ -92,6 +92,12 @@ const SET_OWNERS: readonly OwnerPattern[] = [
   { name: 'ufw', ephemeral: false, pattern: /^ufw6?-/ },
 ];
 
+/** Docker's bridges: the default one, Swarm's, and one per network, named by the network's id. */
+export const DOCKER_BRIDGE = /^(docker[0-9]+|docker_gwbridge|br-[0-9a-f]{12})$/;
+
+/** NodePort services and their health checks lie here unless a cluster was told otherwise. */
+export const NODE_PORT_MIN = 30000;
+
 /** Tools that add and lift bans. */
 export function isBanTool({ name }: Owner): boolean {
   return name === 'fail2ban' || name === 'sshguard' || name === 'crowdsec';
