@@ -107,7 +107,11 @@ test('a run that takes longer than the call waits is running, and found by askin
   );
   assert.equal(running.location, '/api/v1/operations/tool_slow');
   assert.equal((await api.operation('tool_slow')).status, 'Running');
-  environment.arm.control.finishAll();
+  // The command may not have been posted yet: what is open is ended at every look.
+  while ((await api.operation('tool_slow')).status === 'Running') {
+    environment.arm.control.finishAll();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
   await api.finished('tool_slow');
   assert.deepEqual([(await detect(asked, 'db-cis')).body['status']], ['success']);
 });

@@ -208,7 +208,7 @@ describe('an agent with the official client', () => {
       await assert.rejects(call);
     };
     const ended = async (): Promise<boolean> => {
-      for (let looks = 0; looks < 30 && !/op_[0-9a-f]+: cancelled/.test(stderr); looks += 1)
+      for (let looks = 0; looks < 200 && !/op_[0-9a-f]+: cancelled/.test(stderr); looks += 1)
         await new Promise((resolve) => setTimeout(resolve, 100));
       return /op_[0-9a-f]+: cancelled/.test(stderr);
     };

@@ -287,7 +287,7 @@ test('a baseline put in the place of another VM’s is refused, though its compa
 test('a host killed in the middle of a run resumes it: nothing is lost, nothing recorded twice', async () => {
   const before = environment.arm.runs.length;
   const { id } = await api.startRun({ mode: 'drift', selector: everything(), session_id: 'killed' });
-  for (let waited = 0; environment.arm.runs.length < before + 4 && waited < 20_000; waited += 50) {
+  for (let waited = 0; environment.arm.runs.length < before + 4 && waited < 60_000; waited += 50) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   await environment.restartHost('SIGKILL');
@@ -314,7 +314,7 @@ test('a sweep runs by its timer, and never two at once', async () => {
     [202, 202, 202],
   );
   const started = () => log.filter((line) => /drift-sweep: started run/.test(line)).length;
-  for (let waited = 0; started() === 0 && waited < 10_000; waited += 100)
+  for (let waited = 0; started() === 0 && waited < 60_000; waited += 100)
     await new Promise((resolve) => setTimeout(resolve, 100));
   const runId =
     /started run (fw_\d{8}_\d{6}_sweep)/.exec(log.find((line) => /started run/.test(line)) ?? '')?.[1] ?? '';

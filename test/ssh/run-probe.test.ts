@@ -422,10 +422,10 @@ function sshProcesses(): string[] {
 test('at the deadline, and when it is aborted, ssh and the ssh of the bastion are gone', { skip }, async () => {
   // Its output breaks once the connection is gone, which ends it there.
   const endless = ['while sleep 0.1; do echo waiting; done'];
-  const late = await failure(behind(), { deadlineMs: 3_000 }, endless);
+  const late = await failure(behind(), { deadlineMs: 6_000 }, endless);
   assert.match(
     late.message,
-    /^SSH_TIMED_OUT: inspector@10\.201\.3\.2:2022: the time allowed, 3 s, ran out while its output came in/,
+    /^SSH_TIMED_OUT: inspector@10\.201\.3\.2:2022: the time allowed, 6 s, ran out while its output came in/,
   );
   assert.deepEqual(sshProcesses(), []);
 

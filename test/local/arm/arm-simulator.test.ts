@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { type ComputeManagementClient, restorePoller } from '@azure/arm-compute';
 import { type ArmSimulator, startArmSimulator } from '../../../local/arm/arm-simulator.ts';
@@ -311,9 +314,12 @@ describe('faults', () => {
     ] as const;
     for (const fault of accepted) {
       simulator.control.failNext('web-01', fault);
-      await errorOf(run('web-01', 'sleep 0.2'));
+      const gate = join(mkdtempSync(join(tmpdir(), 'arm-gate-')), 'open');
+      await errorOf(run('web-01', `until [ -e ${gate} ]; do sleep 0.02; done`));
       assert.equal((await errorOf(run('web-01', 'true'))).statusCode, 409);
-      while (simulator.runs.at(-1)?.exitCode === undefined) await new Promise((resolve) => setTimeout(resolve, 20));
+      writeFileSync(gate, '');
+      await simulator.control.idle();
+      rmSync(dirname(gate), { recursive: true });
       assert.match((await message('web-01', 'echo free')) ?? '', /free/);
     }
     assert.equal(simulator.runs.length, 4);
