@@ -14,6 +14,7 @@ import type { JsonObject } from '../json.ts';
 import type { AssessedChange } from './family-drift.ts';
 import { RulesetContext, type TableContext } from './iptables-context.ts';
 import {
+  type Cover,
   covers,
   judgeAdded,
   judgeCovered,
@@ -23,7 +24,7 @@ import {
   type PlacedRule,
   worse,
 } from './iptables-judge.ts';
-import { IptablesMoves } from './iptables-moves.ts';
+import { IptablesMoves, mayTakeAway } from './iptables-moves.ts';
 import { isChurn, isHabitIn, ruleOwner } from './iptables-owners.ts';
 import { chainOwner, type Owner } from './owners.ts';
 import { iptablesReferenceFields } from './reference-fields.ts';
@@ -182,7 +183,7 @@ class DriftAssessor {
       if (worst.severity === 'critical') break;
       if (isHabit(rule, table)) continue;
       const placed: PlacedRule = { rule, index, table };
-      const assessment = added ? judgeAdded(placed) : judgeRemoved(placed, false);
+      const assessment = added ? judgeAdded(placed) : judgeRemoved(placed, 'none');
       if (worse(assessment.severity, worst.severity) !== worst.severity) worst = assessment;
     }
     return worst;
@@ -197,9 +198,10 @@ class DriftAssessor {
     for (const change of changes) {
       switch (change.kind) {
         case 'added': {
-          const assessment = this.#isCovered(change.rule, rulesAfter, change.rule, change.index)
-            ? judgeCovered(change.rule)
-            : judgeAdded({ rule: change.rule, index: change.index, table: after });
+          const assessment =
+            this.#coveredBy(change.rule, rulesAfter, change.rule, change.index) !== -1
+              ? judgeCovered(change.rule)
+              : judgeAdded({ rule: change.rule, index: change.index, table: after });
           const detail = {
             rule: printRule(change.rule),
             position: change.index + 1,
@@ -210,7 +212,10 @@ class DriftAssessor {
         }
         case 'removed': {
           const placed = { rule: change.rule, index: change.index, table: before };
-          const assessment = judgeRemoved(placed, this.#isCovered(change.rule, rulesAfter, null));
+          const assessment = judgeRemoved(
+            placed,
+            this.#coverOf(change.rule, change.index, rulesBefore, rulesAfter, null),
+          );
           const detail = {
             rule: printRule(change.rule),
             position: change.index + 1,
@@ -232,7 +237,7 @@ class DriftAssessor {
           break;
         }
         case 'modified': {
-          const covered = this.#isCovered(change.before, rulesAfter, change.after);
+          const covered = this.#coverOf(change.before, change.fromIndex, rulesBefore, rulesAfter, change.after);
           const assessment = judgeModified(
             { rule: change.before, index: change.fromIndex, table: before },
             { rule: change.after, index: change.toIndex, table: after },
@@ -270,22 +275,36 @@ class DriftAssessor {
     this.#push(kind, first.table, first.chain, subject, assessment, detail, owner, { ephemeral });
   }
 
-  /** Another of the chain's rules, up to `end`, accepts all that this one does. */
-  #isCovered(
+  /** Whether another rule of the chain as it is now, but `except`, accepts what the rule at `index` accepted. */
+  #coverOf(
     rule: IptablesRule,
+    index: number,
+    rulesBefore: readonly IptablesRule[],
     rulesAfter: readonly IptablesRule[],
     except: IptablesRule | null,
-    end = rulesAfter.length,
-  ): boolean {
-    if (rule.fields.target?.name !== 'ACCEPT' || rule.table === 'nat') return false;
-    for (let index = 0; index < end; index += 1) {
-      const candidate = rulesAfter[index];
-      if (this.#comparisonsLeft <= 0) return false;
+  ): Cover {
+    const end = this.#coveredBy(rule, rulesAfter, except, rulesAfter.length);
+    if (end === -1) return 'none';
+    this.#comparisonsLeft -= index + end;
+    // What stood above it took its part of these packets before, too.
+    const above = new Set(rulesBefore.slice(0, index).map(ruleIdentity));
+    const table = this.#after.table(rule.table);
+    const isBelow = rulesAfter
+      .slice(0, end)
+      .some((other) => !above.has(ruleIdentity(other)) && mayTakeAway(other.fields, table));
+    return isBelow ? 'below' : 'same';
+  }
+
+  /** The first of the rules up to `end` that accepts all that this one does. */
+  #coveredBy(rule: IptablesRule, rules: readonly IptablesRule[], except: IptablesRule | null, end: number): number {
+    if (rule.fields.target?.name !== 'ACCEPT' || rule.table === 'nat') return -1;
+    for (let index = 0; index < end && this.#comparisonsLeft > 0; index += 1) {
+      const candidate = rules[index];
       if (candidate === undefined || candidate === except) continue;
       this.#comparisonsLeft -= 1;
-      if (covers(candidate.fields, rule.fields)) return true;
+      if (covers(candidate.fields, rule.fields)) return index;
     }
-    return false;
+    return -1;
   }
 }
 

@@ -59,8 +59,11 @@ export function judgeCovered(rule: IptablesRule): Assessment {
   return judged('low', `${describeRule(rule.fields)}: a rule above it accepts the same already`);
 }
 
-/** What it means that a rule is gone. `covered`: another rule of the chain still accepts the same packets. */
-export function judgeRemoved(placed: PlacedRule, covered: boolean): Assessment {
+/** Whether another rule of the chain accepts the same packets, and whether they get there: `below` others that may drop. */
+export type Cover = 'none' | 'below' | 'same';
+
+/** What it means that a rule is gone. */
+export function judgeRemoved(placed: PlacedRule, covered: Cover): Assessment {
   const fields = placed.rule.fields;
   const effect = effectOf(fields);
   const context = contextOf(placed);
@@ -140,10 +143,10 @@ function judgeDenyAdded(placed: PlacedRule, context: ChainContext, what: string)
   return judged('critical', `${what}: these packets are now stopped`);
 }
 
-function judgeAcceptRemoved(placed: PlacedRule, context: ChainContext, what: string, covered: boolean): Assessment {
+function judgeAcceptRemoved(placed: PlacedRule, context: ChainContext, what: string, covered: Cover): Assessment {
   const fields = placed.rule.fields;
   if (placed.rule.table === 'nat') return judged('medium', `${what} is gone: these connections meet the NAT below`);
-  if (covered) return judged('medium', `${what} is gone, but another rule of the chain accepts the same`);
+  if (covered === 'same') return judged('medium', `${what} is gone, but another rule of the chain accepts the same`);
   if (!context.deniedByDefault) {
     if (!isDeniedOnTheWay(context, placed)) return judged('low', `${what} is gone, where nothing is dropped anyway`);
     return judged('medium', `${what} is gone: these packets now meet the rules below`);
@@ -152,6 +155,9 @@ function judgeAcceptRemoved(placed: PlacedRule, context: ChainContext, what: str
     return judged('critical', `${what} is gone: the Azure WireServer can no longer be reached`);
   }
   if (isReturnTraffic(fields)) return judged('critical', `${what} is gone: answers of open connections are dropped`);
+  if (covered === 'below') {
+    return judged('critical', `${what} is gone: another accept of the same stands below rules that may drop it`);
+  }
   return judged('critical', `${what} is gone, and what nothing accepts is dropped here: the last accept of this`);
 }
 
@@ -228,7 +234,7 @@ export function judgeModified(
   before: PlacedRule,
   after: PlacedRule,
   fields: readonly string[],
-  covered: boolean,
+  covered: Cover,
 ): Assessment {
   const was = before.rule.fields;
   const is = after.rule.fields;
@@ -273,7 +279,7 @@ function judgeAcceptModified(
   before: PlacedRule,
   after: PlacedRule,
   fields: readonly string[],
-  covered: boolean,
+  covered: Cover,
 ): Assessment {
   const context = contextOf(after);
   const change = `${describeRule(before.rule.fields)}, now ${describeRule(after.rule.fields)}`;
@@ -327,7 +333,7 @@ export function covers(wide: RuleFields, narrow: RuleFields): boolean {
   if (effectOf(wide) !== 'accept') return false;
   const has = new Set(conditions(narrow));
   const ports = onlyDestinationPorts(narrow);
-  const widePorts = destinationPorts(wide);
+  const widePorts = onlyDestinationPorts(wide);
   return conditions(wide).every((condition) => {
     if (has.has(condition)) return true;
     if (!/ --(dport|dports) /.test(condition) || condition.startsWith('!')) return false;
@@ -339,13 +345,15 @@ export function covers(wide: RuleFields, narrow: RuleFields): boolean {
   });
 }
 
-/** `--ports` also holds for a packet that comes from such a port, to whatever port it goes. */
+/**
+ * The ports of a rule's one condition on them, null when it has none or several. `--ports` also holds for a packet that
+ * comes from such a port, to whatever port it goes.
+ */
 function onlyDestinationPorts(fields: RuleFields): ReturnType<typeof destinationPorts> {
-  const named = fields.matches.some(({ options }) => options.some(({ name }) => /^--dports?$/.test(name)));
-  const others = fields.matches.some(({ options }) =>
-    options.some(({ name }) => /^--(ports|ctorigdstport)$/.test(name)),
+  const named = fields.matches.flatMap(({ options }) =>
+    options.map(({ name }) => name).filter((name) => /^--(dports?|ports|ctorigdstport)$/.test(name)),
   );
-  return named && !others ? destinationPorts(fields) : null;
+  return named.length === 1 && /^--dports?$/.test(named[0] ?? '') ? destinationPorts(fields) : null;
 }
 
 export function judgePolicy(table: string, chain: string, before: string | null, after: string | null): Assessment {

@@ -32,6 +32,11 @@ function weightOf(fields: RuleFields, table: TableContext): number {
   }
 }
 
+/** Packets that this rule matches may not come to an accept below it: it drops them, or leads elsewhere. */
+export function mayTakeAway(fields: RuleFields, table: TableContext): boolean {
+  return (weightOf(fields, table) & (DENIES | TURNS)) !== 0;
+}
+
 /** Judges the moves of one chain. */
 export class IptablesMoves {
   readonly #table: TableContext;

@@ -2,7 +2,6 @@ import type { NftChain, NftRule } from '../nftables/index.ts';
 import { WIRESERVER } from './addresses.ts';
 import type { MoveJudge } from './moves.ts';
 import type { Effect, RuleEffect } from './nftables-effects.ts';
-import { weightOf } from './nftables-moves.ts';
 import {
   acceptsAfter,
   blocksWireServer,
@@ -17,7 +16,9 @@ import {
   isReplyOnly,
   type RulePlace,
   restingReason,
+  stillMet,
 } from './nftables-place.ts';
+import { weightOf } from './nftables-weights.ts';
 import { namesWireServer } from './nftables-wireserver.ts';
 import { describeHooks, describeTraffic } from './nftables-words.ts';
 import { sensitiveServiceIn } from './services.ts';
@@ -133,7 +134,8 @@ export function judgeRuleRemoved(rule: NftRule, place: RulePlace, now: NftChain 
   const hooks = describeHooks(bases);
   const resting = restingReason(place, bases);
   if (resting !== null) return { severity: 'low', reason: `A rule for ${traffic} is gone; ${resting}` };
-  if (now?.rules.some((other) => other.identity === rule.identity)) {
+  const isEqual = (other: NftRule): boolean => other.identity === rule.identity;
+  if (now?.rules.some(isEqual) && !effect.isHidden && stillMet(effect, place, now).some(isEqual)) {
     return { severity: 'low', reason: `A rule for ${traffic} is gone; the chain still has the same rule` };
   }
   return worst(
@@ -162,7 +164,11 @@ function judgeRemovedEffect(
       if (!canDropWithout(place, bases)) {
         return { severity: 'low', reason: `The accept for ${traffic} is gone; nothing drops it at ${hooks}` };
       }
-      if (now !== undefined && isCovered(effect, place, now.rules)) {
+      if (
+        now !== undefined &&
+        isCovered(effect, place, now.rules) &&
+        isCovered(effect, place, stillMet(effect, place, now))
+      ) {
         return { severity: 'medium', reason: `The accept for ${traffic} is gone; a wider one remains` };
       }
       if (namesWireServer(rule.expr)) return wireServerBlocked();

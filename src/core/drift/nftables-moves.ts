@@ -1,33 +1,10 @@
 import type { NftChain, NftChange } from '../nftables/index.ts';
 import { MoveJudge } from './moves.ts';
 import type { TableContext } from './nftables-context.ts';
-import type { Effect } from './nftables-effects.ts';
 import { effectsOf } from './nftables-place.ts';
-import { ACCEPTS, DENIES, MARKS, NAT, TURNS } from './verdict-bits.ts';
+import { weightOf } from './nftables-weights.ts';
 
 type RuleChange = Extract<NftChange, { kind: `rule_${string}` }>;
-
-const WEIGHTS: ReadonlyMap<Effect, number> = new Map<Effect, number>([
-  ['accept', ACCEPTS],
-  ['drop', DENIES],
-  ['dnat', NAT],
-  ['redirect', NAT],
-  ['snat', NAT],
-  ['masquerade', NAT],
-  ['return', TURNS],
-  ['goto', TURNS],
-  ['queue', TURNS],
-  ['notrack', TURNS],
-  ['divert', TURNS],
-  ['unknown', TURNS],
-  ['mangle', MARKS],
-]);
-
-export function weightOf(effects: ReadonlySet<Effect>): number {
-  let weight = 0;
-  for (const effect of effects) weight |= WEIGHTS.get(effect) ?? 0;
-  return weight;
-}
 
 /** @param context  the chain's table as it is now */
 export function moveJudge(

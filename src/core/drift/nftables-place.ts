@@ -1,8 +1,10 @@
 import type { NftChain, NftRule } from '../nftables/index.ts';
 import type { TableContext } from './nftables-context.ts';
 import type { Effect, RuleEffect } from './nftables-effects.ts';
+import { weightOf } from './nftables-weights.ts';
 import { namesWireServer } from './nftables-wireserver.ts';
 import type { PortSpan } from './services.ts';
+import { ACCEPTS, DENIES, MARKS } from './verdict-bits.ts';
 
 /** Where a rule stands when it is judged. */
 export interface RulePlace {
@@ -50,10 +52,28 @@ export function isCovered(effect: RuleEffect, place: RulePlace, rules: readonly 
   const wanted = new Set(effect.conditions);
   return rules.some((rule) => {
     const other = place.context.effect(rule);
-    return (
-      other.effects.has('accept') && other.effects.size === 1 && other.conditions.every((text) => wanted.has(text))
-    );
+    if (other.isHidden || !other.effects.has('accept') || other.effects.size > 1) return false;
+    return other.conditions.every((text) => wanted.has(text));
   });
+}
+
+/**
+ * The rules of the chain as it is `now` that packets of a rule that went still meet, up to the first that decides
+ * otherwise: an equal rule below that one is no replacement.
+ */
+export function stillMet(
+  effect: RuleEffect,
+  { context, chain, position }: RulePlace,
+  now: NftChain,
+): readonly NftRule[] {
+  const own = weightOf(effectsOf(effect, context));
+  const same = own === ACCEPTS || own === DENIES ? own | MARKS : 0;
+  // What stood above it took its part of these packets before, too.
+  const above = new Set(chain.rules.slice(0, position).map(({ identity }) => identity));
+  const decides = (rule: NftRule): boolean => (weightOf(effectsOf(context.effect(rule), context)) & ~same) !== 0;
+  const end = now.rules.findIndex((rule) => !above.has(rule.identity) && decides(rule));
+  // What decides otherwise may be what was sought, of two effects.
+  return end === -1 ? now.rules : now.rules.slice(0, end + 1);
 }
 
 /** Whether a rule does this to every packet that reaches it, by itself or by a chain it leads to. */
