@@ -14,6 +14,7 @@ export type RuleEffect =
   | 'log'
   | 'count'
   | 'alter'
+  | 'remember'
   | 'unknown';
 
 const EFFECTS: ReadonlyMap<string, RuleEffect> = new Map<string, RuleEffect>([
@@ -35,6 +36,7 @@ const EFFECTS: ReadonlyMap<string, RuleEffect> = new Map<string, RuleEffect>([
   ['SNPT', 'source-nat'],
   ['SAME', 'source-nat'],
   ['NOTRACK', 'notrack'],
+  ['SET', 'remember'],
   ['LOG', 'log'],
   ['NFLOG', 'log'],
   ['ULOG', 'log'],
@@ -54,6 +56,13 @@ export function effectOf(fields: RuleFields): RuleEffect {
   if (target.name === 'CT') return target.options.some(({ name }) => name === '--notrack') ? 'notrack' : 'alter';
   if (target.spec !== null) return 'alter';
   return isVerdict(target.name) ? 'unknown' : 'chain';
+}
+
+/** Packets that the rule matches write into a list of `-m recent`, by which other rules may decide. */
+export function fillsRecentList({ matches }: RuleFields): boolean {
+  return matches.some(
+    ({ name, options }) => name === 'recent' && options.some((option) => /^--(set|update|remove)$/.test(option.name)),
+  );
 }
 
 export function denies(effect: RuleEffect): boolean {

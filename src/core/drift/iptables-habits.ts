@@ -7,7 +7,7 @@ import {
   isUnconditional,
   sensitiveService,
 } from './iptables-breadth.ts';
-import { effectOf } from './iptables-effect.ts';
+import { effectOf, fillsRecentList } from './iptables-effect.ts';
 import { chainOwner, DOCKER_BRIDGE, isBanTool, NODE_PORT_MIN, type Owner, setOwner } from './owners.ts';
 
 /**
@@ -26,7 +26,7 @@ export function isOwnersHabit(owner: Owner, rule: IptablesRule, reachesHost: boo
   const { fields } = rule;
   if (fields.stray.length > 0 || namesAzure(fields)) return false;
   const effect = effectOf(fields);
-  if (effect === 'log' || effect === 'count') return true;
+  if (effect === 'log' || effect === 'count') return !fillsRecentList(fields);
   if (effect === 'chain') return !fields.goto && chainOwner(rule.table, fields.target?.name ?? '')?.name === owner.name;
   if (effect === 'accept' && reachesHost && rule.table !== 'nat' && owner.name !== 'kube-proxy') return false;
   if (isBanTool(owner)) return isBan(rule, owner) || (effect === 'return' && isUnconditional(fields));

@@ -11,7 +11,7 @@ import {
   touchesWireServer,
 } from './iptables-breadth.ts';
 import type { ChainContext, TableContext } from './iptables-context.ts';
-import { effectOf, type RuleEffect } from './iptables-effect.ts';
+import { effectOf, fillsRecentList, type RuleEffect } from './iptables-effect.ts';
 import { chainOwner, isBanTool } from './owners.ts';
 import type { Assessment, Severity } from './severity.ts';
 import { ACCEPTS, DENIES } from './verdict-bits.ts';
@@ -200,6 +200,10 @@ function judgeJumpRemoved(placed: PlacedRule, context: ChainContext, what: strin
 
 function judgeOther(effect: RuleEffect, fields: RuleFields, what: string, change: 'added' | 'removed'): Assessment {
   const gone = change === 'removed' ? ' is gone' : '';
+  const isPassing = effect === 'count' || effect === 'log' || effect === 'alter';
+  if (effect === 'remember' || (isPassing && fillsRecentList(fields))) {
+    return judged('high', `${what}${gone}: changes a list of addresses by which other rules may decide`);
+  }
   switch (effect) {
     case 'notrack':
       if (isBlanket(fields)) {
@@ -222,7 +226,7 @@ function judgeOther(effect: RuleEffect, fields: RuleFields, what: string, change
     case 'unknown':
       return judged('high', `${what}${gone}: what it does is not known here`);
     default:
-      return judged('medium', `${what}${gone}: changes packets or their marks, not their verdict`);
+      return judged('medium', `${what}${gone}: changes packets, or marks by which other rules may decide`);
   }
 }
 

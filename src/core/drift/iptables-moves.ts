@@ -1,6 +1,6 @@
 import type { IptablesRule, RuleChange, RuleFields } from '../iptables/index.ts';
 import type { TableContext } from './iptables-context.ts';
-import { effectOf } from './iptables-effect.ts';
+import { effectOf, fillsRecentList } from './iptables-effect.ts';
 import { describeRule } from './iptables-judge.ts';
 import { MoveJudge } from './moves.ts';
 import type { Assessment } from './severity.ts';
@@ -26,9 +26,10 @@ function weightOf(fields: RuleFields, table: TableContext): number {
     case 'unknown':
       return TURNS;
     case 'alter':
+    case 'remember':
       return MARKS;
     default:
-      return 0;
+      return fillsRecentList(fields) ? MARKS : 0;
   }
 }
 

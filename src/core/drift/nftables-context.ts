@@ -1,4 +1,4 @@
-import type { NftChain, NftRule, NftTable } from '../nftables/index.ts';
+import { type NftChain, type NftRule, type NftTable, rulesBySet } from '../nftables/index.ts';
 import { type Effect, effectOf, type RuleEffect } from './nftables-effects.ts';
 
 /** What a packet can meet in one table: which base chains lead to a chain, and what happens there in the end. */
@@ -7,6 +7,7 @@ export class TableContext {
   readonly #effects = new Map<NftRule, RuleEffect>();
   readonly #closures = new Map<string, Closure>();
   #reachedFrom: Map<string, NftChain[]> | null = null;
+  #users: Map<string, NftRule[]> | null = null;
 
   constructor(table: NftTable) {
     this.table = table;
@@ -65,6 +66,26 @@ export class TableContext {
   /** Whether packets that no rule accepts are dropped: by the policy, or by a rule for all of them. */
   deniesByDefault(base: NftChain): boolean {
     return base.policy === 'drop' || this.closure(base.name).blanket.has('drop');
+  }
+
+  /** Whether a rule in force other than this one decides by what the set holds, or fills another set by which one does. */
+  decidesBy(set: string, except: NftRule): boolean {
+    this.#users ??= rulesBySet(this.table);
+    const seen = new Set([set]);
+    const pending = [set];
+    for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+      for (const rule of this.#users.get(name) ?? []) {
+        if (rule === except || this.baseChainsOf(rule.chain).length === 0) continue;
+        const { effects, fills } = this.effect(rule);
+        if (effects.size > 0) return true;
+        for (const other of fills) {
+          if (seen.has(other.set)) continue;
+          seen.add(other.set);
+          pending.push(other.set);
+        }
+      }
+    }
+    return false;
   }
 
   #reach(): Map<string, NftChain[]> {

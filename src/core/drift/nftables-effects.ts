@@ -24,6 +24,7 @@ export type Effect =
   | 'notrack'
   | 'divert'
   | 'mangle'
+  | 'expect'
   | 'unknown';
 
 /** A rule taken apart: whom it is for, and what it does with them. */
@@ -35,10 +36,18 @@ export interface RuleEffect {
   readonly conditions: readonly string[];
   /** Canonical statements that act, without counters and logs. */
   readonly actions: readonly string[];
+  /** Statements that put into a set what a packet brings, or take it out. */
+  readonly fills: readonly Fill[];
   readonly flat: FlatFields;
   readonly isBlanket: boolean;
   /** xt: nft shows neither what it matches nor its parameters. */
   readonly isHidden: boolean;
+}
+
+export interface Fill {
+  readonly set: string;
+  /** Canonical. */
+  readonly text: string;
 }
 
 const NARROWING: ReadonlySet<string> = new Set(['match', 'limit', 'quota', 'ct count', 'meter']);
@@ -50,9 +59,7 @@ const PASSIVE: ReadonlySet<string> = new Set([
   'continue',
   'set',
   'map',
-  'ct helper',
   'ct timeout',
-  'ct expectation',
   'secmark',
   'reset',
 ]);
@@ -75,7 +82,8 @@ const EFFECT_OF: ReadonlyMap<string, Effect> = new Map<string, Effect>([
   ['dup', 'divert'],
   ['fwd', 'divert'],
   ['flow', 'divert'],
-  ['mangle', 'mangle'],
+  ['ct helper', 'expect'],
+  ['ct expectation', 'expect'],
 ]);
 
 export function effectOf(rule: NftRule, table: NftTable): RuleEffect {
@@ -84,6 +92,7 @@ export function effectOf(rule: NftRule, table: NftTable): RuleEffect {
   const targets: string[] = [];
   const conditions: string[] = [];
   const actions: string[] = [];
+  const fills: Fill[] = [];
   let isHidden = false;
   for (const [index, statement] of statements.entries()) {
     const text = canonicalStatements([rule.expr[index] as Json]);
@@ -91,9 +100,15 @@ export function effectOf(rule: NftRule, table: NftTable): RuleEffect {
       conditions.push(text);
       continue;
     }
-    if (PASSIVE.has(statement.kind)) continue;
+    if (PASSIVE.has(statement.kind)) {
+      const set = filledSet(rule.expr[index] as Json);
+      if (set !== null) fills.push({ set, text });
+      continue;
+    }
     actions.push(text);
-    addEffects(statement, table, effects, targets);
+    const rewritten = rewrittenField(rule.expr[index] as Json);
+    if (rewritten !== null) effects.add(rewritten);
+    else addEffects(statement, table, effects, targets);
     if (statement.kind === 'vmap') conditions.push(text);
     if (statement.kind === 'xt') {
       isHidden = true;
@@ -106,10 +121,31 @@ export function effectOf(rule: NftRule, table: NftTable): RuleEffect {
     targets,
     conditions,
     actions,
+    fills,
     flat: flatFields(statements),
     isBlanket: conditions.length === 0,
     isHidden,
   };
+}
+
+/** The set or map of `add @set { … }`, `update @set { … }`, `delete @set { … }`. */
+function filledSet(statement: Json): string | null {
+  if (!isJsonObject(statement)) return null;
+  const { set, map } = statement;
+  const body = set ?? map;
+  if (!isJsonObject(body)) return null;
+  const name = set !== undefined ? body['set'] : body['map'];
+  return typeof name === 'string' ? name.replace(/^@/, '') : null;
+}
+
+/** What a statement that rewrites packets does to them: other addresses and ports are a translation, the rest a mark. */
+function rewrittenField(statement: Json): Effect | null {
+  if (!isJsonObject(statement) || !isJsonObject(statement['mangle'])) return null;
+  const { key } = statement['mangle'];
+  const payload = isJsonObject(key) ? key['payload'] : undefined;
+  const field = isJsonObject(payload) ? payload['field'] : undefined;
+  if (field === 'daddr' || field === 'dport') return 'dnat';
+  return field === 'saddr' || field === 'sport' ? 'snat' : 'mangle';
 }
 
 function addEffects(statement: NftStatement, table: NftTable, effects: Set<Effect>, targets: string[]): void {

@@ -1,7 +1,7 @@
 import type { NftChain, NftRule } from '../nftables/index.ts';
 import { WIRESERVER } from './addresses.ts';
 import type { MoveJudge } from './moves.ts';
-import type { Effect, RuleEffect } from './nftables-effects.ts';
+import type { Effect, Fill, RuleEffect } from './nftables-effects.ts';
 import {
   acceptsAfter,
   blocksWireServer,
@@ -35,9 +35,12 @@ export function judgeRuleAdded(rule: NftRule, place: RulePlace): Assessment {
   if (resting !== null) return { severity: 'low', reason: `${traffic}: ${resting}` };
   if (blocksWireServer(rule, effect, bases)) return wireServerBlocked();
   return worst(
-    [...effectsOf(effect, context)].map((one) =>
-      judgeAddedEffect(one, effect, place, bases, trafficOf(one, effect, traffic), hooks),
-    ),
+    [
+      ...[...effectsOf(effect, context)].map((one) =>
+        judgeAddedEffect(one, effect, place, bases, trafficOf(one, effect, traffic), hooks),
+      ),
+      ...judgeFills(rule, place, `${capital(traffic)} now`),
+    ],
     { severity: 'low', reason: `A rule that only counts, logs or remembers ${traffic} was added` },
   );
 }
@@ -109,6 +112,11 @@ function judgeAddedEffect(
       return { severity: 'high', reason: `${capital(traffic)} is now diverted or copied at ${hooks}` };
     case 'mangle':
       return { severity: 'medium', reason: `${capital(traffic)} is now marked or rewritten at ${hooks}` };
+    case 'expect':
+      return {
+        severity: 'medium',
+        reason: `Connections that ${traffic} announces now count as related, which rules may accept`,
+      };
     case 'unknown':
       return { severity: 'high', reason: `A rule was added at ${hooks} that this version cannot read in full` };
     case 'jump':
@@ -125,6 +133,14 @@ function judgeAddedEffect(
   }
 }
 
+/** What a rule only remembers, others may decide by: who knocks is let in by the next rule. */
+function judgeFills(rule: NftRule, { context }: RulePlace, what: string): Assessment[] {
+  return context
+    .effect(rule)
+    .fills.filter(({ set }) => context.decidesBy(set, rule))
+    .map(({ set }) => ({ severity: 'high', reason: `${what} fills set ${set}, by which other rules decide` }));
+}
+
 /** What a rule that is gone did, and nothing does now. `place.context` is the baseline's, `now` the current one. */
 export function judgeRuleRemoved(rule: NftRule, place: RulePlace, now: NftChain | undefined): Assessment {
   const { context, chain } = place;
@@ -139,9 +155,12 @@ export function judgeRuleRemoved(rule: NftRule, place: RulePlace, now: NftChain 
     return { severity: 'low', reason: `A rule for ${traffic} is gone; the chain still has the same rule` };
   }
   return worst(
-    [...effectsOf(effect, context)].map((one) =>
-      judgeRemovedEffect(one, rule, effect, place, bases, trafficOf(one, effect, traffic), hooks, now),
-    ),
+    [
+      ...[...effectsOf(effect, context)].map((one) =>
+        judgeRemovedEffect(one, rule, effect, place, bases, trafficOf(one, effect, traffic), hooks, now),
+      ),
+      ...judgeFills(rule, place, `${capital(traffic)} no longer`),
+    ],
     { severity: 'low', reason: `A rule that only counted, logged or remembered ${traffic} is gone` },
   );
 }
@@ -208,6 +227,8 @@ function judgeRemovedEffect(
       return { severity: 'high', reason: `${capital(traffic)} is no longer diverted or copied` };
     case 'mangle':
       return { severity: 'medium', reason: `${capital(traffic)} is no longer marked or rewritten` };
+    case 'expect':
+      return { severity: 'medium', reason: `Connections that ${traffic} announces no longer count as related` };
     case 'unknown':
       return { severity: 'high', reason: `A rule that this version cannot read in full is gone from ${hooks}` };
     case 'jump':
@@ -230,11 +251,18 @@ export function judgeRuleModified(
     return { severity: 'low', reason: 'Only the comment of the rule changed' };
   const bases = after.place.context.baseChainsOf(after.place.chain.name);
   const sameActions = sameTexts(was.actions, is.actions);
+  const textOf = ({ text }: Fill): string => text;
   if (sameActions && sameTexts(was.conditions, is.conditions)) {
-    return {
+    const fills = sameTexts(was.fills.map(textOf), is.fills.map(textOf))
+      ? []
+      : [
+          ...judgeFills(before.rule, before.place, `${capital(describeTraffic(was))} no longer`),
+          ...judgeFills(after.rule, after.place, `${capital(describeTraffic(is))} now`),
+        ];
+    return worst(fills, {
       severity: 'low',
       reason: 'Only counting, logging or remembering changed; the same packets meet the same verdict',
-    };
+    });
   }
   const resting = restingReason(after.place, bases);
   if (resting !== null) return { severity: 'low', reason: `A rule changed; ${resting}` };

@@ -93,6 +93,7 @@ function judgeUse(effect: Effect, name: string, elements: string): Assessment {
         reason: `${capital(elements)} in ${name}, which a rule that steers traffic (${effect}) looks into`,
       };
     case 'mangle':
+    case 'expect':
       return {
         severity: 'medium',
         reason: `${capital(elements)} in ${name}, by which packets are marked or rewritten`,

@@ -101,6 +101,69 @@ const ROWS: readonly Row[] = [
     severity: 'critical',
     reason: /SSH/,
   },
+  {
+    what: 'who knocks joins a set by which a rule accepts',
+    before: input('drop', 'ip saddr @friends accept', 'set friends { type ipv4_addr; size 99; flags dynamic; }'),
+    after: input(
+      'drop',
+      'tcp dport 9999 add @friends { ip saddr }\nip saddr @friends accept',
+      'set friends { type ipv4_addr; size 99; flags dynamic; }',
+    ),
+    knocks: [`${ANYONE} 9999`],
+    opened: [`${ANYONE} 22`, `${ANYONE} 80`],
+    severity: 'high',
+    reason: /tcp\/9999 now fills set friends, by which other rules decide/,
+  },
+  {
+    what: 'who knocks twice joins a set by which a rule accepts',
+    before: input(
+      'drop',
+      'ip saddr @once tcp dport 9998 add @friends { ip saddr }\nip saddr @friends accept',
+      'set once { type ipv4_addr; size 99; flags dynamic; }\nset friends { type ipv4_addr; size 99; flags dynamic; }',
+    ),
+    after: input(
+      'drop',
+      'ip saddr @once tcp dport 9998 add @friends { ip saddr }\ntcp dport { 9998, 9999 } add @once { ip saddr }\nip saddr @friends accept',
+      'set once { type ipv4_addr; size 99; flags dynamic; }\nset friends { type ipv4_addr; size 99; flags dynamic; }',
+    ),
+    knocks: [`${ANYONE} 9999`, `${ANYONE} 9998`, `${ANYONE} 9998`],
+    opened: [`${ANYONE} 22`, `${ANYONE} 80`],
+    severity: 'high',
+    reason: /fills set once, by which other rules decide/,
+  },
+  {
+    what: 'who knocks joins a set that nothing looks into',
+    before: input('drop', 'tcp dport 80 accept', 'set seen { type ipv4_addr; size 99; flags dynamic; }'),
+    after: input(
+      'drop',
+      'tcp dport 9999 add @seen { ip saddr }\ntcp dport 80 accept',
+      'set seen { type ipv4_addr; size 99; flags dynamic; }',
+    ),
+    knocks: [`${ANYONE} 9999`],
+    severity: 'low',
+    reason: /only counts, logs or remembers/,
+  },
+  {
+    what: 'who knocks joins an ipset by which a rule accepts',
+    before: `ipset create friends hash:ip\n${filter('DROP', 'INPUT -m set --match-set friends src -j ACCEPT')}`,
+    after: `ipset create friends hash:ip\n${filter('DROP', 'INPUT -p tcp --dport 9999 -j SET --add-set friends src\nINPUT -m set --match-set friends src -j ACCEPT')}`,
+    knocks: [`${ANYONE} 9999`],
+    opened: [`${ANYONE} 22`, `${ANYONE} 80`],
+    severity: 'high',
+    reason: /SET of tcp\/9999: .* by which other rules may decide/,
+  },
+  {
+    what: 'who knocks joins a recent list by which a rule accepts',
+    before: filter('DROP', 'INPUT -m recent --rcheck --name friends -j ACCEPT'),
+    after: filter(
+      'DROP',
+      'INPUT -p tcp --dport 9999 -m recent --set --name friends\nINPUT -m recent --rcheck --name friends -j ACCEPT',
+    ),
+    knocks: [`${ANYONE} 9999`],
+    opened: [`${ANYONE} 22`, `${ANYONE} 80`],
+    severity: 'high',
+    reason: /counting of tcp\/9999 \(recent\): .* by which other rules may decide/,
+  },
 ];
 
 for (const { what, before, after: then, opened = [], closed = [], knocks = [], severity, reason } of ROWS) {

@@ -423,6 +423,22 @@ const ROWS: readonly (readonly [what: string, before: Host, after: Host, wanted:
     { hook: 'prerouting', policy: 'accept', rules: [[{ notrack: null }]] },
     [/^critical rules_added/],
   ],
+  [
+    'a port is rewritten, as translation does',
+    { hook: 'prerouting', policy: 'accept' },
+    {
+      hook: 'prerouting',
+      policy: 'accept',
+      rules: [[port(2222), { mangle: { key: field('tcp', 'dport'), value: 22 } }]],
+    },
+    [/^critical rules_added: tcp\/2222 is now sent to another destination at the prerouting hook$/],
+  ],
+  [
+    'connections that FTP announces are expected',
+    { hook: 'prerouting', policy: 'accept' },
+    { hook: 'prerouting', policy: 'accept', rules: [[port(2121), { 'ct helper': 'ftp' }]] },
+    [/^medium rules_added: Connections that tcp\/2121 announces now count as related/],
+  ],
   ['a statement nobody knows is added', {}, { rules: [[{ teleport: null }]] }, [/^high rules_added: .*cannot read/]],
 ];
 
