@@ -41,3 +41,29 @@ export function isBannable(network: string, owner: Owner | null): boolean {
   const least = owner?.name === 'crowdsec' ? (isV6 ? 32 : 16) : isV6 ? 48 : 24;
   return Number(length) >= least;
 }
+
+/** A network of this many bits or fewer is as good as any: 2000::/3 is every public address of IPv6. */
+export const WIDE_PREFIX_MAX = 3;
+
+/** Whether a range is of an eighth of all addresses or more. */
+export function isWideRange(first: string, last: string): boolean {
+  if (first.includes(':')) return (leadingGroup(last) - leadingGroup(first)) / 0x10000 >= 0.12;
+  return (ipv4Number(last) - ipv4Number(first)) / 2 ** 32 >= 0.12;
+}
+
+function leadingGroup(address: string): number {
+  return Number.parseInt(address.split(':')[0] || '0', 16);
+}
+
+/** How many bits a mask with dots has. */
+export function dottedMaskBits(mask: string): number {
+  return mask.split('.').reduce((count, octet) => count + Number(octet).toString(2).replaceAll('0', '').length, 0);
+}
+
+/** Interfaces that carry traffic of guests, containers and tunnels, not that of the outside. */
+export function isInnerInterface(name: string): boolean {
+  return INNER_INTERFACE.test(name);
+}
+
+const INNER_INTERFACE =
+  /^(lo|docker[0-9]*|br-.*|virbr.*|veth.*|cali.*|cni.*|flannel.*|lxc.*|podman.*|tailscale.*|wg.*|tun.*|tap.*|vnet.*)$/;

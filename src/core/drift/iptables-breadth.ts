@@ -1,5 +1,12 @@
 import { type ExtensionUse, optionValue, type RuleFields } from '../iptables/index.ts';
-import { addressWithin, ipv4Number, WIRESERVER } from './addresses.ts';
+import {
+  addressWithin,
+  dottedMaskBits,
+  isInnerInterface,
+  isWideRange,
+  WIDE_PREFIX_MAX,
+  WIRESERVER,
+} from './addresses.ts';
 import { type PortSpan, sensitiveServiceIn } from './services.ts';
 
 /** How much a rule's conditions let through. */
@@ -12,10 +19,6 @@ const HOLDS_MOSTLY: ReadonlySet<string> = new Set(['limit', 'statistic', 'time',
 
 /** Matches that single some packets out: negated, they leave nearly all. */
 const SINGLES_OUT: ReadonlySet<string> = new Set(['set', 'mac', 'mark', 'connmark', 'iprange', 'owner', 'string']);
-
-/** Interfaces that carry traffic of guests, containers and tunnels, not that of the outside. */
-const INNER_INTERFACE =
-  /^(lo|docker[0-9]*|br-.*|virbr.*|veth.*|cali.*|cni.*|flannel.*|lxc.*|podman.*|tailscale.*|wg.*|tun.*|tap.*|vnet.*)$/;
 
 /** No condition at all, but for a comment or an interface named `+`. */
 export function isUnconditional(fields: RuleFields): boolean {
@@ -48,9 +51,6 @@ export function isBlanket(fields: RuleFields): boolean {
   return fields.matches.every(letsNearlyAllThrough);
 }
 
-/** A network of this many bits or fewer is as good as any: 2000::/3 is every public address of IPv6. */
-const WIDE_PREFIX_MAX = 3;
-
 function isNarrow(network: string | null, negated: boolean): boolean {
   if (network === null) return false;
   const bits = maskBits(network);
@@ -62,22 +62,17 @@ function maskBits(network: string): number {
   const mask = network.slice(network.lastIndexOf('/') + 1);
   if (/^[0-9]+$/.test(mask)) return Number(mask);
   if (!mask.includes('.')) return Number.POSITIVE_INFINITY;
-  return mask.split('.').reduce((count, octet) => count + Number(octet).toString(2).replaceAll('0', '').length, 0);
+  return dottedMaskBits(mask);
 }
 
-/** `first-last` of an eighth of all addresses or more. */
-function isWideRange(range: string): boolean {
+/** `first-last` of so many addresses that it narrows little. */
+function isWideSourceRange(range: string): boolean {
   const [first = '', last = ''] = range.split('-');
-  if (range.includes(':')) return (leadingGroup(last) - leadingGroup(first)) / 0x10000 >= 0.12;
-  return (ipv4Number(last) - ipv4Number(first)) / 2 ** 32 >= 0.12;
-}
-
-function leadingGroup(address: string): number {
-  return Number.parseInt(address.split(':')[0] || '0', 16);
+  return isWideRange(first, last);
 }
 
 function isInner(name: string | null, negated: boolean): boolean {
-  return name !== null && !negated && INNER_INTERFACE.test(name);
+  return name !== null && !negated && isInnerInterface(name);
 }
 
 function letsNearlyAllThrough(match: ExtensionUse): boolean {
@@ -141,7 +136,7 @@ export function fromAnywhere(fields: RuleFields): boolean {
       (name === 'mac' && options.some(({ negated }) => !negated)) ||
       (name === 'iprange' &&
         options.some(({ name: range, negated, values }) => {
-          return range === '--src-range' && !negated && !isWideRange(values[0] ?? '');
+          return range === '--src-range' && !negated && !isWideSourceRange(values[0] ?? '');
         })) ||
       (name === 'set' && options.some((option) => option.name === '--match-set' && !option.negated)),
   );

@@ -1,17 +1,16 @@
 import type { NftChain, NftRule } from '../nftables/index.ts';
 import { WIRESERVER } from './addresses.ts';
 import type { MoveJudge } from './moves.ts';
+import { isFromAnywhere, isNearlyAll, namedPorts } from './nftables-breadth.ts';
 import type { Effect, Fill, RuleEffect } from './nftables-effects.ts';
 import {
   acceptsAfter,
   blocksWireServer,
   canDropWithout,
-  destinationPorts,
   dropsByPolicy,
   effectsOf,
   isCovered,
   isForAll,
-  isFromAnywhere,
   isLoopbackOnly,
   isReplyOnly,
   type RulePlace,
@@ -305,8 +304,15 @@ export function judgeRuleModified(
 /** An accept where the rest is dropped: as loud as what it opens, and to whom. */
 function judgeOpened(effect: RuleEffect, place: RulePlace, bases: readonly NftChain[], what: string): Assessment {
   if (bases.every((base) => base.hook === 'output')) return { severity: 'medium', reason: what };
-  if (!isFromAnywhere(effect)) return { severity: 'medium', reason: what };
-  const service = sensitiveServiceIn(destinationPorts(effect));
+  const rule = place.chain.rules[place.position];
+  if (rule === undefined || !isFromAnywhere(rule, place.context.table)) return { severity: 'medium', reason: what };
+  const acceptsAll =
+    effect.effects.has('accept') ||
+    effect.targets.some((target) => place.context.closure(target).blanket.has('accept'));
+  if (acceptsAll && isNearlyAll(rule, effect, place.context.table)) {
+    return { severity: place.isToolWritten ? 'high' : 'critical', reason: `${what}: nearly everything can get in so` };
+  }
+  const service = sensitiveServiceIn(namedPorts(rule, place.context.table));
   if (service === null || place.isToolWritten) return { severity: 'high', reason: `${what}, from any source` };
   return { severity: 'critical', reason: `${what}: ${service.name} is open to any source` };
 }

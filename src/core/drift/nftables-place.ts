@@ -3,7 +3,6 @@ import type { TableContext } from './nftables-context.ts';
 import type { Effect, RuleEffect } from './nftables-effects.ts';
 import { weightOf } from './nftables-weights.ts';
 import { namesWireServer } from './nftables-wireserver.ts';
-import type { PortSpan } from './services.ts';
 import { ACCEPTS, DENIES, MARKS } from './verdict-bits.ts';
 
 /** Where a rule stands when it is judged. */
@@ -94,25 +93,6 @@ export function isLoopbackOnly(effect: RuleEffect): boolean {
 export function isReplyOnly(effect: RuleEffect): boolean {
   const field = effect.flat.fields.get('ct_state');
   return field !== undefined && !field.negated && /^(established|related|,)+$/.test(field.value);
-}
-
-/** No source address or set of them, and no interface it must come in by. */
-export function isFromAnywhere({ flat }: RuleEffect): boolean {
-  const source = flat.fields.get('src_addr');
-  if (source !== undefined && !source.negated && !/^(0\.0\.0\.0|::)\/0$/.test(source.value)) return false;
-  const device = flat.fields.get('in_interface');
-  return device === undefined || device.negated;
-}
-
-/** The destination ports that the rule asks for; null: any, also when negated or looked up in a set. */
-export function destinationPorts({ flat }: RuleEffect): readonly PortSpan[] | null {
-  const ports = flat.fields.get('dst_port');
-  if (ports === undefined || ports.negated) return null;
-  const spans = ports.value.split(',').map((part) => {
-    const [low = '', high = low] = part.split('-');
-    return { low: Number(low), high: Number(high) };
-  });
-  return spans.every(({ low, high }) => Number.isInteger(low) && Number.isInteger(high)) ? spans : null;
 }
 
 export function blocksWireServer(rule: NftRule, effect: RuleEffect, bases: readonly NftChain[]): boolean {

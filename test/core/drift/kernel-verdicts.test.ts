@@ -47,6 +47,9 @@ interface Row {
   readonly reason: RegExp;
 }
 
+const SETS = `set administration { type inet_service; elements = { 22, 23 }; }
+set world { type ipv4_addr; flags interval; elements = { 10.0.0.0/8, 128.0.0.0-223.255.255.255 }; }`;
+
 const ROWS: readonly Row[] = [
   {
     what: 'one of two equal drops goes, and an accept stands above the other',
@@ -164,6 +167,58 @@ const ROWS: readonly Row[] = [
     severity: 'high',
     reason: /counting of tcp\/9999 \(recent\): .* by which other rules may decide/,
   },
+  ...[
+    'iifname "eth0" accept',
+    'meta l4proto tcp accept',
+    'ip protocol { tcp, udp } accept',
+    'ct state new accept',
+    'ct state != established accept',
+    'ip saddr { 0.0.0.0/1, 192.0.0.0/2, 10.0.0.0/8 } accept',
+    'ip saddr 1.0.0.0-223.255.255.255 accept',
+    'ip saddr != 10.9.9.9 accept',
+    'meta mark 0 accept',
+    'tcp sport 1024-65535 accept',
+    'tcp flags & (fin | syn | rst | ack) == syn accept',
+    'tcp dport >= 1 accept',
+    'meta nfproto ipv4 limit rate 1000/second burst 100 packets accept',
+    'fib daddr type local accept',
+    'iifname "eth0" jump open',
+  ].map((rule) => ({
+    what: `nearly everything gets in by ${rule}`,
+    before: input('drop', 'tcp dport 2222 accept', 'chain open { accept; }'),
+    after: input('drop', `tcp dport 2222 accept\n${rule}`, 'chain open { accept; }'),
+    opened: CONNECTIONS,
+    severity: 'critical' as const,
+    reason: /nearly everything can get in so/,
+  })),
+  ...[
+    'iifname "eth0" tcp dport 22 accept',
+    'ip saddr 1.0.0.0-223.255.255.255 tcp dport 22 accept',
+    'ip saddr != 10.9.9.9 tcp dport 22 accept',
+    'tcp dport @administration accept',
+    'tcp dport vmap { 22 : accept, 23 : accept }',
+    'ip saddr @world tcp dport 22 accept',
+  ].map((rule) => ({
+    what: `SSH opened to any source by ${rule}`,
+    before: input('drop', 'tcp dport 2222 accept', SETS),
+    after: input('drop', `tcp dport 2222 accept\n${rule}`, SETS),
+    opened: CONNECTIONS.filter((one) => one.endsWith(' 22')),
+    severity: 'critical' as const,
+    reason: /SSH is open to any source/,
+  })),
+  ...[
+    `ip saddr ${OFFICE} accept`,
+    'iifname "eth0" ip saddr 10.0.0.0/8 accept',
+    `ip saddr . tcp dport { ${OFFICE} . 22, ${OFFICE} . 80 } accept`,
+    'iifname { "lo", "wg0" } accept',
+  ].map((rule) => ({
+    what: `some get in by ${rule}`,
+    before: input('drop', 'tcp dport 2222 accept'),
+    after: input('drop', `tcp dport 2222 accept\n${rule}`),
+    opened: rule.includes('saddr') ? [`${OFFICE} 22`, `${OFFICE} 80`] : [],
+    severity: 'medium' as const,
+    reason: /is now accepted at the input hook$/,
+  })),
 ];
 
 for (const { what, before, after: then, opened = [], closed = [], knocks = [], severity, reason } of ROWS) {
