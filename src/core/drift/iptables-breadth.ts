@@ -98,6 +98,26 @@ function letsNearlyAllThrough(match: ExtensionUse): boolean {
   return SINGLES_OUT.has(match.name) && match.options.every((option) => option.negated);
 }
 
+/** A blanket that asks for no more than a protocol, an interface or new connections: no limit, no odd packets. */
+export function isPlainBlanket(fields: RuleFields): boolean {
+  return (
+    isBlanket(fields) &&
+    !fields.fragment &&
+    fields.matches.every(({ name, options }) => /^(comment|conntrack|state)$/.test(name) || options.length === 0)
+  );
+}
+
+/** Every port can be reached so: by a blanket, or by a packet whose sender chose his own port, or that opens a connection. */
+export function opensEveryPort(fields: RuleFields): boolean {
+  const others = fields.matches.filter((match) => !letsNearlyAllThrough(match));
+  const isChosen = ({ name, negated, values }: ExtensionUse['options'][number]): boolean =>
+    negated || /^--(sports?|syn)$/.test(name) || (name === '--tcp-flags' && values[1] === 'SYN');
+  return (
+    isBlanket({ ...fields, matches: [] }) &&
+    others.every(({ name, options }) => /^(tcp|udp|multiport)$/.test(name) && options.every(isChosen))
+  );
+}
+
 /** Only packets of connections that were accepted before. */
 export function isReturnTraffic(fields: RuleFields): boolean {
   return fields.matches.some(

@@ -1,6 +1,6 @@
 import type { IptablesChain, IptablesRuleset, IptablesTable } from '../iptables/index.ts';
-import { isBlanket } from './iptables-breadth.ts';
-import { effectOf } from './iptables-effect.ts';
+import { isBlanket, isPlainBlanket, isUnconditional } from './iptables-breadth.ts';
+import { denies, effectOf } from './iptables-effect.ts';
 import { ACCEPTS, DENIES } from './verdict-bits.ts';
 
 /** What a chain can do to the packets of the hooks that reach it. */
@@ -9,13 +9,44 @@ export interface ChainContext {
   readonly bases: readonly string[];
   /** Some path of jumps without conditions leads here from a built-in chain. */
   readonly reachedByAll: boolean;
-  /** What no rule decides is dropped or rejected in one of those built-in chains. */
+  /** What no rule decides is dropped or rejected, by the policy or by a rule for nearly all, on some way to here. */
   readonly deniedByDefault: boolean;
   /** Verdicts that can fall in this chain or in one it jumps to: a sum of ACCEPTS and DENIES. */
   readonly verdicts: number;
+  /** Index of the first rule below which no packet gets; Infinity when there is none. */
+  readonly finalIndex: number;
 }
 
-const UNREACHED: ChainContext = { bases: [], reachedByAll: false, deniedByDefault: false, verdicts: 0 };
+const UNREACHED: ChainContext = {
+  bases: [],
+  reachedByAll: false,
+  deniedByDefault: false,
+  verdicts: 0,
+  finalIndex: Number.POSITIVE_INFINITY,
+};
+
+interface Jump {
+  readonly target: string;
+  readonly index: number;
+  readonly isBlanket: boolean;
+  /** Without any condition, and no goto. */
+  readonly isForAll: boolean;
+  /** What the target drops of everything is dropped of nearly everything here. */
+  readonly passesDenialOn: boolean;
+}
+
+/** What one chain's own rules say. */
+interface Reading {
+  readonly jumps: readonly Jump[];
+  readonly verdicts: number;
+  /** A rule drops or rejects nearly everything that gets to it. */
+  readonly deniesNearlyAll: boolean;
+  readonly finalIndex: number;
+  /** The final rule accepts, drops or rejects. */
+  readonly endsInVerdict: boolean;
+  /** Index of the first rule by which packets leave the chain for its caller. */
+  readonly leftAt: number;
+}
 
 /** One table of one side, read once for its jumps and verdicts. Linear in its rules, whatever its jumps look like. */
 export class TableContext {
@@ -32,63 +63,128 @@ export class TableContext {
   }
 
   #read(): void {
-    const jumps = new Map<string, { target: string; unconditional: boolean }[]>();
+    const chains = this.table.chains;
+    const readings = new Map([...chains.values()].map((chain) => [chain.name, readChain(chain, chains)]));
     const callers = new Map<string, string[]>();
-    const verdicts = new Map<string, number>();
-    const deniedTail = new Set<string>();
-    for (const chain of this.table.chains.values()) {
-      let mask = 0;
-      const targets: { target: string; unconditional: boolean }[] = [];
-      for (const rule of chain.rules) {
-        // Not `rule.fields`: that would keep what is read here for the life of the rule.
-        const fields = rule.readFields();
-        const effect = effectOf(fields);
-        if (effect === 'accept') mask |= ACCEPTS;
-        else if (effect === 'drop' || effect === 'reject') mask |= DENIES;
-        const target = fields.target?.name;
-        if (target !== undefined && this.table.chains.has(target)) {
-          targets.push({ target, unconditional: isBlanket(fields) });
-          const list = callers.get(target);
-          if (list === undefined) callers.set(target, [chain.name]);
-          else list.push(chain.name);
-        }
+    for (const [name, { jumps }] of readings) {
+      for (const { target } of jumps) {
+        const list = callers.get(target);
+        if (list === undefined) callers.set(target, [name]);
+        else list.push(name);
       }
-      jumps.set(chain.name, targets);
-      verdicts.set(chain.name, mask);
-      if (isDeniedTail(chain)) deniedTail.add(chain.name);
     }
+    const verdicts = new Map([...readings].map(([name, reading]) => [name, reading.verdicts]));
     for (const bit of [ACCEPTS, DENIES]) spreadToCallers(verdicts, callers, bit);
+    const jumpsTo = (isIncluded: (jump: Jump) => boolean) => (name: string) =>
+      (readings.get(name)?.jumps ?? []).filter(isIncluded).map(({ target }) => target);
+    const all = jumpsTo(() => true);
+    const blanket = jumpsTo((jump) => jump.isBlanket);
     const bases = new Map<string, string[]>();
     const byAll = new Set<string>();
-    const denied = new Set<string>();
-    for (const base of this.table.chains.values()) {
+    const denying = denyingChains(readings);
+    const deniedAt: string[] = [];
+    for (const base of chains.values()) {
       if (base.policy === null) continue;
-      const denies = base.policy !== 'ACCEPT' || deniedTail.has(base.name);
-      for (const name of walk(base.name, jumps, false)) {
+      if (base.policy !== 'ACCEPT') deniedAt.push(base.name);
+      for (const name of walk([base.name], all)) {
         const list = bases.get(name);
         if (list === undefined) bases.set(name, [base.name]);
         else list.push(base.name);
-        if (denies) denied.add(name);
       }
-      for (const name of walk(base.name, jumps, true)) byAll.add(name);
+      for (const name of walk([base.name], blanket)) byAll.add(name);
     }
-    for (const name of this.table.chains.keys()) {
+    for (const name of denying) if (bases.has(name)) deniedAt.push(name);
+    const denied = walk(deniedAt, all);
+    const finals = finalIndexes(readings);
+    for (const name of chains.keys()) {
       this.#chains.set(name, {
         bases: bases.get(name) ?? [],
         reachedByAll: byAll.has(name),
         deniedByDefault: denied.has(name),
         verdicts: verdicts.get(name) ?? 0,
+        finalIndex: finals.get(name) ?? Number.POSITIVE_INFINITY,
       });
     }
   }
 }
 
-/** The last rule of the chain drops or rejects whatever got so far. */
-function isDeniedTail(chain: IptablesChain): boolean {
-  const last = chain.rules.at(-1);
-  if (last === undefined) return false;
-  const effect = effectOf(last.fields);
-  return (effect === 'drop' || effect === 'reject') && isBlanket(last.fields);
+function readChain(chain: IptablesChain, chains: IptablesTable['chains']): Reading {
+  const jumps: Jump[] = [];
+  let verdicts = 0;
+  let deniesNearlyAll = false;
+  let finalIndex = Number.POSITIVE_INFINITY;
+  let endsInVerdict = false;
+  let leftAt = Number.POSITIVE_INFINITY;
+  for (const [index, rule] of chain.rules.entries()) {
+    // Not `rule.fields`: that would keep what is read here for the life of the rule.
+    const fields = rule.readFields();
+    const effect = effectOf(fields);
+    const isDenial = denies(effect);
+    if (effect === 'accept') verdicts |= ACCEPTS;
+    else if (isDenial) verdicts |= DENIES;
+    const target = fields.target?.name;
+    const isJump = target !== undefined && chains.has(target);
+    const isForNearlyAll =
+      (isDenial || isJump) && (index === chain.rules.length - 1 ? isBlanket(fields) : isPlainBlanket(fields));
+    if (isDenial && isForNearlyAll) deniesNearlyAll = true;
+    if (isJump) {
+      jumps.push({
+        target,
+        index,
+        isBlanket: isBlanket(fields),
+        isForAll: !fields.goto && isUnconditional(fields),
+        passesDenialOn: isForNearlyAll,
+      });
+    }
+    const isLeaving = effect === 'return' || fields.goto;
+    if (isLeaving && leftAt === Number.POSITIVE_INFINITY) leftAt = index;
+    if (finalIndex < index || !(effect === 'accept' || isDenial || isLeaving) || !isUnconditional(fields)) continue;
+    finalIndex = index;
+    endsInVerdict = !isLeaving;
+  }
+  return { jumps, verdicts, deniesNearlyAll, finalIndex, endsInVerdict, leftAt };
+}
+
+interface Call extends Jump {
+  readonly caller: string;
+}
+
+/** Of the jumps that are included, those to each chain. */
+function callsOf(readings: ReadonlyMap<string, Reading>, isIncluded: (jump: Jump) => boolean): Map<string, Call[]> {
+  const calls = new Map<string, Call[]>();
+  for (const [caller, { jumps }] of readings) {
+    for (const jump of jumps) {
+      if (!isIncluded(jump)) continue;
+      const call = { ...jump, caller };
+      const list = calls.get(jump.target);
+      if (list === undefined) calls.set(jump.target, [call]);
+      else list.push(call);
+    }
+  }
+  return calls;
+}
+
+/** Chains in which nearly everything that no rule decides is dropped, there or in a chain that they send it to. */
+function denyingChains(readings: ReadonlyMap<string, Reading>): Set<string> {
+  const calls = callsOf(readings, ({ passesDenialOn }) => passesDenialOn);
+  const denying = [...readings].filter(([, { deniesNearlyAll }]) => deniesNearlyAll).map(([name]) => name);
+  return walk(denying, (name) => (calls.get(name) ?? []).map(({ caller }) => caller));
+}
+
+/** For each chain the first rule below which no packet gets: it decides itself, or its chain always does. */
+function finalIndexes(readings: ReadonlyMap<string, Reading>): Map<string, number> {
+  const calls = callsOf(readings, ({ isForAll }) => isForAll);
+  const finals = new Map([...readings].map(([name, { finalIndex }]) => [name, finalIndex]));
+  const always = [...readings]
+    .filter(([, { finalIndex, endsInVerdict, leftAt }]) => endsInVerdict && finalIndex < leftAt)
+    .map(([name]) => name);
+  walk(always, (name) =>
+    (calls.get(name) ?? []).flatMap(({ caller, index }) => {
+      finals.set(caller, Math.min(index, finals.get(caller) ?? index));
+      return index < (readings.get(caller)?.leftAt ?? 0) ? [caller] : [];
+    }),
+  );
+  return finals;
 }
 
 function spreadToCallers(
@@ -107,16 +203,12 @@ function spreadToCallers(
   }
 }
 
-function walk(
-  start: string,
-  jumps: ReadonlyMap<string, readonly { target: string; unconditional: boolean }[]>,
-  unconditionalOnly: boolean,
-): Set<string> {
-  const seen = new Set([start]);
-  const waiting = [start];
+function walk(starts: readonly string[], jumpsOf: (name: string) => readonly string[]): Set<string> {
+  const seen = new Set(starts);
+  const waiting = [...starts];
   for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
-    for (const { target, unconditional } of jumps.get(name) ?? []) {
-      if (seen.has(target) || (unconditionalOnly && !unconditional)) continue;
+    for (const target of jumpsOf(name)) {
+      if (seen.has(target)) continue;
       seen.add(target);
       waiting.push(target);
     }

@@ -7,6 +7,7 @@ import {
   isOnlyReturnTraffic,
   isReturnTraffic,
   isUnconditional,
+  opensEveryPort,
   sensitiveService,
   touchesWireServer,
 } from './iptables-breadth.ts';
@@ -27,6 +28,10 @@ function contextOf({ rule, table }: PlacedRule): ChainContext {
   return table.chain(rule.chain);
 }
 
+function isNeverMet({ rule, index, table }: PlacedRule): boolean {
+  return index > table.chain(rule.chain).finalIndex;
+}
+
 function judged(severity: Severity, reason: string): Assessment {
   return { severity, reason };
 }
@@ -39,6 +44,7 @@ export function judgeAdded(placed: PlacedRule): Assessment {
   const context = contextOf(placed);
   const what = describeRule(fields);
   if (context.bases.length === 0) return judged('low', `${what} in a chain that no hook reaches`);
+  if (isNeverMet(placed)) return judged('low', `${what}: a rule above it decides on everything already`);
   switch (effect) {
     case 'accept':
       return judgeAcceptAdded(placed, context, what);
@@ -69,6 +75,7 @@ export function judgeRemoved(placed: PlacedRule, covered: Cover): Assessment {
   const context = contextOf(placed);
   const what = describeRule(fields);
   if (context.bases.length === 0) return judged('low', `${what} is gone from a chain that no hook reached`);
+  if (isNeverMet(placed)) return judged('low', `${what} is gone: a rule above it decided on everything`);
   switch (effect) {
     case 'accept':
       return judgeAcceptRemoved(placed, context, what, covered);
@@ -102,6 +109,7 @@ function judgeAcceptAdded(placed: PlacedRule, context: ChainContext, what: strin
   if (!fromAnywhere(fields)) return judged('medium', `${what} is now accepted`);
   const service = sensitiveService(fields);
   if (service !== null) return judged('critical', `${service} is now open to any source: ${what}`);
+  if (opensEveryPort(fields)) return judged('critical', `every port is now open to any source: ${what}`);
   return judged('high', `${what}: now open to any source`);
 }
 
@@ -249,6 +257,9 @@ export function judgeModified(
   }
   if (context.bases.length === 0 && contextOf(before).bases.length === 0) {
     return judged('low', `${names} changed in a chain that no hook reaches`);
+  }
+  if (isNeverMet(before) && isNeverMet(after)) {
+    return judged('low', `${names} changed, and a rule above it decides on everything: ${describeRule(is)}`);
   }
   const [left, right] = [effectOf(was), effectOf(is)];
   if (left === 'chain' && right === 'chain') return judgeJumpModified(was, is, fields, after);

@@ -1,3 +1,4 @@
+import { isJsonObject } from '../json.ts';
 import { type NftChain, type NftRule, type NftTable, rulesBySet } from '../nftables/index.ts';
 import { type Effect, effectOf, type RuleEffect } from './nftables-effects.ts';
 
@@ -8,6 +9,8 @@ export class TableContext {
   readonly #closures = new Map<string, Closure>();
   #reachedFrom: Map<string, NftChain[]> | null = null;
   #users: Map<string, NftRule[]> | null = null;
+  readonly #finals = new Map<NftChain, Final>();
+  readonly #ends = new Map<NftChain, number>();
 
   constructor(table: NftTable) {
     this.table = table;
@@ -68,6 +71,41 @@ export class TableContext {
     return base.policy === 'drop' || this.closure(base.name).blanket.has('drop');
   }
 
+  /** Whether a rule above this place decides on every packet, so that none gets here. */
+  isNeverMet(chain: NftChain, position: number): boolean {
+    let end = this.#ends.get(chain);
+    if (end === undefined) {
+      end = chain.rules.findIndex((rule) => {
+        const { isBlanket, targets } = this.effect(rule);
+        const target = isBlanket ? this.table.chains.get(targets[0] ?? '') : undefined;
+        return target !== undefined && this.#final(target).isVerdict;
+      });
+      end = Math.min(end === -1 ? chain.rules.length : end, this.#final(chain).position);
+      this.#ends.set(chain, end);
+    }
+    return position > end;
+  }
+
+  /** The first rule of a chain that is for every packet and ends its way through the chain by itself. */
+  #final(chain: NftChain): Final {
+    let final = this.#finals.get(chain);
+    if (final === undefined) {
+      final = { position: Number.POSITIVE_INFINITY, isVerdict: false };
+      let isLeft = false;
+      for (const [position, rule] of chain.rules.entries()) {
+        const { effects, isBlanket } = this.effect(rule);
+        const isLeaving = effects.has('return') || effects.has('goto');
+        isLeft ||= isLeaving;
+        const isVerdict = effects.has('accept') || (effects.has('drop') && dropsAll(rule, this.table));
+        if (!isBlanket || !(isLeaving || isVerdict)) continue;
+        final = { position, isVerdict: !isLeft };
+        break;
+      }
+      this.#finals.set(chain, final);
+    }
+    return final;
+  }
+
   /** Whether a rule in force other than this one decides by what the set holds, or fills another set by which one does. */
   decidesBy(set: string, except: NftRule): boolean {
     this.#users ??= rulesBySet(this.table);
@@ -109,6 +147,25 @@ export class TableContext {
     }
     return reached;
   }
+}
+
+interface Final {
+  readonly position: number;
+  /** Every packet of the chain is accepted or dropped there at the latest: none comes back to the caller. */
+  readonly isVerdict: boolean;
+}
+
+/** nft lists `reject with icmp` without the protocol that it is for. */
+function dropsAll({ expr }: NftRule, { family }: NftTable): boolean {
+  const last = expr.at(-1);
+  const reject = last !== undefined && isJsonObject(last) ? last['reject'] : undefined;
+  const type = isJsonObject(reject ?? null) ? (reject as { type?: unknown }).type : undefined;
+  return (
+    type === undefined ||
+    type === 'icmpx' ||
+    (type === 'icmp' && family === 'ip') ||
+    (type === 'icmpv6' && family === 'ip6')
+  );
 }
 
 export interface Closure {

@@ -32,6 +32,9 @@ export function judgeRuleAdded(rule: NftRule, place: RulePlace): Assessment {
   const hooks = describeHooks(bases);
   const resting = restingReason(place, bases);
   if (resting !== null) return { severity: 'low', reason: `${traffic}: ${resting}` };
+  if (context.isNeverMet(chain, place.position)) {
+    return { severity: 'low', reason: `${capital(traffic)}: a rule above it decides on everything already` };
+  }
   if (blocksWireServer(rule, effect, bases)) return wireServerBlocked();
   return worst(
     [
@@ -149,6 +152,9 @@ export function judgeRuleRemoved(rule: NftRule, place: RulePlace, now: NftChain 
   const hooks = describeHooks(bases);
   const resting = restingReason(place, bases);
   if (resting !== null) return { severity: 'low', reason: `A rule for ${traffic} is gone; ${resting}` };
+  if (context.isNeverMet(chain, place.position)) {
+    return { severity: 'low', reason: `A rule for ${traffic} is gone; a rule above it decided on everything` };
+  }
   const isEqual = (other: NftRule): boolean => other.identity === rule.identity;
   if (now?.rules.some(isEqual) && !effect.isHidden && stillMet(effect, place, now).some(isEqual)) {
     return { severity: 'low', reason: `A rule for ${traffic} is gone; the chain still has the same rule` };
@@ -265,6 +271,10 @@ export function judgeRuleModified(
   }
   const resting = restingReason(after.place, bases);
   if (resting !== null) return { severity: 'low', reason: `A rule changed; ${resting}` };
+  const isNeverMet = ({ context, chain, position }: RulePlace): boolean => context.isNeverMet(chain, position);
+  if (isNeverMet(before.place) && isNeverMet(after.place)) {
+    return { severity: 'low', reason: 'A rule changed; a rule above it decides on everything' };
+  }
   const traffic = describeTraffic(is);
   const hooks = describeHooks(bases);
   const swapped =

@@ -219,6 +219,78 @@ const ROWS: readonly Row[] = [
     severity: 'medium' as const,
     reason: /is now accepted at the input hook$/,
   })),
+  {
+    what: 'SSH opened above a jump to a chain that drops the rest',
+    before: filter('ACCEPT', 'REST -j LOG\nREST -j DROP\nINPUT -p tcp --dport 80 -j ACCEPT\nINPUT -j REST'),
+    after: filter(
+      'ACCEPT',
+      'REST -j LOG\nREST -j DROP\nINPUT -p tcp --dport 80 -j ACCEPT\nINPUT -p tcp --dport 22 -j ACCEPT\nINPUT -j REST',
+    ),
+    opened: CONNECTIONS.filter((one) => one.endsWith(' 22')),
+    severity: 'critical',
+    reason: /SSH \(tcp\/22\) is now open to any source/,
+  },
+  {
+    what: 'the accept of SSH gone above a jump to a chain that drops the rest',
+    before: filter('ACCEPT', 'REST -j DROP\nINPUT -p tcp --dport 22 -j ACCEPT\nINPUT -j REST'),
+    after: filter('ACCEPT', 'REST -j DROP\nINPUT -j REST'),
+    closed: CONNECTIONS.filter((one) => one.endsWith(' 22')),
+    severity: 'critical',
+    reason: /last accept/,
+  },
+  {
+    what: 'SSH opened in a chain that rejects what it does not accept',
+    before: filter('ACCEPT', 'SERVICES -p tcp --dport 80 -j ACCEPT\nSERVICES -j REJECT\nINPUT -p tcp -j SERVICES'),
+    after: filter(
+      'ACCEPT',
+      'SERVICES -p tcp --dport 80 -j ACCEPT\nSERVICES -p tcp --dport 22 -j ACCEPT\nSERVICES -j REJECT\nINPUT -p tcp -j SERVICES',
+    ),
+    opened: CONNECTIONS.filter((one) => one.endsWith(' 22')),
+    severity: 'critical',
+    reason: /SSH \(tcp\/22\) is now open to any source/,
+  },
+  {
+    what: 'SSH opened, and a rule put below the drop of the rest so that it is not the last',
+    before: filter('ACCEPT', 'INPUT -p tcp --dport 80 -j ACCEPT\nINPUT -j DROP'),
+    after: filter(
+      'ACCEPT',
+      'INPUT -p tcp --dport 22 -j ACCEPT\nINPUT -p tcp --dport 80 -j ACCEPT\nINPUT -j DROP\nINPUT -j LOG',
+    ),
+    opened: CONNECTIONS.filter((one) => one.endsWith(' 22')),
+    severity: 'critical',
+    reason: /SSH \(tcp\/22\) is now open to any source/,
+  },
+  {
+    what: 'an accept above bans lets in those who are banned',
+    before: filter('ACCEPT', `INPUT -s ${ANYONE} -j DROP`),
+    after: filter('ACCEPT', `INPUT -p tcp --dport 22 -j ACCEPT\nINPUT -s ${ANYONE} -j DROP`),
+    opened: [`${ANYONE} 22`],
+    severity: 'medium',
+    reason: /overtakes the rules below that drop/,
+  },
+  ...['--sport 1024:65535', '--syn', '-m multiport --sports 53,1024:65535'].map((match) => ({
+    what: `any port opened by ${match}`,
+    before: filter('DROP', 'INPUT -p tcp --dport 2222 -j ACCEPT'),
+    after: filter('DROP', `INPUT -p tcp --dport 2222 -j ACCEPT\nINPUT -p tcp ${match} -j ACCEPT`),
+    // Of --syn only the first packet, which is what a scan asks.
+    opened: CONNECTIONS,
+    severity: 'critical' as const,
+    reason: /every port is now open to any source/,
+  })),
+  ...['-p tcp --dport 22 -j ACCEPT', `-s ${ANYONE} -j DROP`, '-j RETURN', '-p tcp -j OPEN'].map((rule) => ({
+    what: `${rule} below a drop of everything`,
+    before: filter('ACCEPT', 'OPEN -j ACCEPT\nINPUT -p tcp --dport 80 -j ACCEPT\nINPUT -j REJECT'),
+    after: filter('ACCEPT', `OPEN -j ACCEPT\nINPUT -p tcp --dport 80 -j ACCEPT\nINPUT -j REJECT\nINPUT ${rule}`),
+    severity: 'low' as const,
+    reason: /a rule above it decides on everything/,
+  })),
+  ...['tcp dport 22 accept', `ip saddr ${ANYONE} drop`, 'return', 'jump open'].map((rule) => ({
+    what: `${rule} below a drop of everything`,
+    before: input('accept', 'tcp dport 80 accept\nreject', 'chain open { accept; }'),
+    after: input('accept', `tcp dport 80 accept\nreject\n${rule}`, 'chain open { accept; }'),
+    severity: 'low' as const,
+    reason: /a rule above it decides on everything/,
+  })),
 ];
 
 for (const { what, before, after: then, opened = [], closed = [], knocks = [], severity, reason } of ROWS) {
