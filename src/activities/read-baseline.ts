@@ -1,6 +1,6 @@
 import { gunzipSync } from 'node:zlib';
 import { artifactNames } from '../core/artifact-names.ts';
-import { parseDocument, sha256Hex, verifySnapshotBytes } from '../core/baseline/integrity.ts';
+import { parseDocument, sha256Hex, snapshotGone, verifySnapshotBytes } from '../core/baseline/integrity.ts';
 import { isReferenceSnapshot, readReferenceSnapshot } from '../core/baseline/reference-snapshot.ts';
 import type { Snapshot } from '../core/baseline/snapshot.ts';
 import { PAYLOAD_BYTES_MAX } from '../core/capture/assemble.ts';
@@ -31,10 +31,7 @@ export async function readBaseline(
     store.read('baselines', artifactNames.companion(vmKey, sessionId)),
   ]);
   if (stored === null) {
-    if (companion !== null) {
-      const what = 'its companion is there and it is not: it was removed, or never written to the end';
-      throw new IntegrityError('BASELINE_TAMPERED', name, what);
-    }
+    if (companion !== null) throw snapshotGone(name);
     // It was approved, so it was there: gone is tampered with, not "never recorded".
     if (noted === null) return null;
     throw new IntegrityError('BASELINE_TAMPERED', name, 'the approved baseline is no longer there');

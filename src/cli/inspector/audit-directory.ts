@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { artifactNames } from '../../core/artifact-names.ts';
-import { verifySnapshotBytes } from '../../core/baseline/integrity.ts';
+import { snapshotGone, verifySnapshotBytes } from '../../core/baseline/integrity.ts';
 import { printable } from '../../core/diagnostics.ts';
 import { OperationError } from '../../core/errors.ts';
 import { DirectorySnapshotStore } from '../../directory/directory-store.ts';
@@ -74,7 +74,7 @@ export class AuditDirectory {
   /**
    * A snapshot's exact bytes and their verified digest.
    *
-   * Errors: IntegrityError; `BASELINE_NOT_FOUND` with the newest ids.
+   * Errors: IntegrityError, for a companion without its snapshot too; `BASELINE_NOT_FOUND` with the newest ids.
    */
   async readVerified(sessionId: string): Promise<{ readonly bytes: Uint8Array; readonly sha256: string }> {
     const name = artifactNames.snapshot(HOST, sessionId);
@@ -82,7 +82,8 @@ export class AuditDirectory {
       this.store.read('baselines', name),
       this.store.read('baselines', artifactNames.companion(HOST, sessionId)),
     ]);
-    if (snapshot === null) throw baselineNotFound(sessionId, this);
+    if (snapshot === null)
+      throw companion === null ? baselineNotFound(sessionId, this) : snapshotGone(this.pathOf(name));
     const sha256 = verifySnapshotBytes(this.pathOf(name), snapshot.bytes, companion?.bytes ?? null);
     return { bytes: snapshot.bytes, sha256 };
   }

@@ -21,6 +21,12 @@ export function companionText(digest: string): string {
   return `${digest}\n`;
 }
 
+/** A companion is written before its snapshot and removed by nothing: alone, it tells of a snapshot that was there. */
+export function snapshotGone(name: string): IntegrityError {
+  const what = 'its companion is there and it is not: it was removed, or never written to the end';
+  return new IntegrityError('BASELINE_TAMPERED', name, what);
+}
+
 /**
  * Checks a stored snapshot against its companion, and against the digest that was noted when it was approved where one
  * was: who can write both files can write neither the pointer nor the past reports.

@@ -134,6 +134,23 @@ describe('one VM in Azure', () => {
     assert.equal((await inspector(['verify', 'base', '--audit-dir', copy])).code, 2);
   });
 
+  test('a baseline whose snapshot was removed is exit 2, by whichever command it is met', async (context) => {
+    const copy = copyOfBase(context);
+    rmSync(join(copy, 'base_snapshot.json'));
+    const asked = azure.arm.requests.length;
+    for (const args of [
+      [...azure.vm('edge-nft'), '--compare-baseline', 'base'],
+      ['verify'],
+      ['verify', 'base'],
+      ['show', 'base'],
+    ]) {
+      const { code, stderr } = await inspector([...args, '--audit-dir', copy], { env: azure.env });
+      assert.deepEqual([args[0], code], [args[0], 2], stderr);
+      assert.match(stderr, /BASELINE_TAMPERED: /);
+    }
+    assert.equal(azure.arm.requests.length, asked);
+  });
+
   test('a baseline under another session’s name is exit 2', async (context) => {
     const copy = copyOfBase(context);
     for (const end of ['json', 'json.sha256'])
