@@ -39,6 +39,13 @@ export const inspectCommand: Command = {
     const settings = new Settings(invocation, process.env);
     // Before anything else: it becomes part of file names.
     const { sessionId, mode } = settings;
+    // A gate that can never close is worse than none.
+    if (invocation.has('fail-on') && mode.kind !== 'compare') {
+      throw usageError(
+        '--fail-on needs a comparison',
+        'add --compare-baseline ID (COMPARE_BASELINE in the config file)',
+      );
+    }
     const note = (text: string): void => {
       if (!invocation.has('quiet')) output.note(text);
     };

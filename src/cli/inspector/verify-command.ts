@@ -16,7 +16,9 @@ export const verifyCommand: Command = {
   operandsMin: 0,
   operandsMax: 1,
   options: [CONFIG_OPTION, AUDIT_DIR_OPTION],
-  notes: ['A missing companion, and a companion without a snapshot, are tamper evidence: they fail.'],
+  notes: [
+    'A missing companion, and a companion without a snapshot, are tamper evidence: they fail. Where there is no session at all nothing was verified: exit 1.',
+  ],
   examples: ['firewall-inspector verify', 'firewall-inspector verify fw_20261101_000000 --audit-dir /srv/audit'],
   async run(invocation, output) {
     const directory = new AuditDirectory(new Settings(invocation, process.env).auditDir);
@@ -28,24 +30,29 @@ export const verifyCommand: Command = {
             .map(({ id }) => id)
             .sort()
         : [checkSessionId(named)];
+    if (ids.length === 0) {
+      throw new CommandError(`no session in ${printable(directory.path)}: nothing was verified`, {
+        nextStep: 'is it the directory? --audit-dir, or AUDIT_DIR in the config file, names it',
+      });
+    }
+    const width = ids.reduce((most, id) => Math.max(most, id.length), 0);
     let failed = 0;
     let unreadable = 0;
     for (const id of ids) {
       try {
         const { bytes, sha256 } = await directory.readVerified(id);
         parseSnapshot(id, bytes);
-        await output.write(`ok      ${id}  sha256 ${sha256}\n`);
+        await output.write(`ok      ${id.padEnd(width)}  sha256 ${sha256}\n`);
       } catch (error) {
         if (!(error instanceof OperationError)) throw error;
         const gone = named === undefined && error.code === 'BASELINE_NOT_FOUND';
         if (error instanceof IntegrityError || gone) failed += 1;
         else unreadable += 1;
         const what = gone ? 'its snapshot is missing: it was removed, or never written to the end' : error.what;
-        await output.write(`FAILED  ${id}  ${error.code}: ${printable(what)}\n`);
+        await output.write(`FAILED  ${id.padEnd(width)}  ${error.code}: ${printable(what)}\n`);
         if (named !== undefined) throw error;
       }
     }
-    if (ids.length === 0) output.note(`note: no session in ${printable(directory.path)}: nothing was verified`);
     const of = `of ${counted(ids.length, 'session')}`;
     if (unreadable > 0) throw new CommandError(`${unreadable} ${of} could not be read, ${failed} did not verify`);
     if (failed > 0)

@@ -97,6 +97,8 @@ describe('one VM in Azure', () => {
       [['--vm-name', 'x'], /CONFIG_TARGET: .*--resource-group \(RESOURCE_GROUP in the config file\) is missing/],
       [['--provider', 'ssh', '--target-vm-ip', '-oProxyCommand=touch /x'], /CONFIG_VALUE: target-vm-ip/],
       [['--provider', 'gcp'], /usage: --provider cannot be "gcp"/],
+      [[...azure.vm('edge-nft'), '--fail-on', 'high'], /usage: --fail-on needs a comparison; .*--compare-baseline ID/],
+      [[...azure.vm('edge-nft'), '--is-baseline', '--fail-on', 'high'], /usage: --fail-on needs a comparison/],
       [['--config', join(directory, 'none.env')], /CONFIG_FILE/],
       [['--no-such-flag'], /usage: unknown option/],
       [['lst'], /usage: no subcommand "lst" here; .*list, show, verify/],
@@ -279,6 +281,16 @@ test('an audit directory that nobody can make is an error before the host is ask
     const { code, stderr } = await inspector(args);
     assert.equal(code, 1);
     assert.match(stderr, /^firewall-inspector: error: STORE_DENIED: \/proc\/nobody\/audit\/fw_\w+_commands\.log: /);
+  }
+});
+
+test('verify of a directory without a session is no success: nothing was verified', async (context) => {
+  const empty = scratch(context);
+  for (const directory of [empty, join(empty, 'not-there')]) {
+    const { code, stdout, stderr } = await inspector(['verify', '--audit-dir', directory]);
+    assert.deepEqual([code, stdout], [1, ''], stderr);
+    assert.match(stderr, /error: no session in .*: nothing was verified; .*--audit-dir/);
+    assert.equal((await inspector(['list', '--audit-dir', directory])).code, 0);
   }
 });
 
