@@ -23,7 +23,7 @@ export const toolInputShape = z.strictObject({
   reasoning: z.string().min(1).max(500).describe('Why this is looked at; noted in the server’s log, never interpreted'),
   hypothesis_id: z.string().max(64).optional().describe('Hypothesis this is to confirm or refute'),
   detail: z.enum(['summary', 'full']).default('summary').describe('summary: at most 8 KB; full: at most 64 KB'),
-  vm_name: z.string().max(64).optional().describe('VM to look at; the configured one when left out'),
+  vm_name: z.string().max(64).optional().describe('VM to look at (provider azure); the configured one when left out'),
   resource_group: z.string().max(90).optional().describe('Its resource group (HTTP only)'),
   subscription_id: z.string().max(64).optional().describe('Its subscription (HTTP only)'),
   vm_id: z.string().refine(isVmId, 'the ARM id of a virtual machine').optional().describe('Its ARM id (HTTP only)'),

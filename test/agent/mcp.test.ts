@@ -82,6 +82,10 @@ describe('an agent with the official client', () => {
       );
       assert.equal((inputSchema as Content)['additionalProperties'], false);
     }
+    // What this server refuses is not offered: over MCP the operator's configuration says where VMs are.
+    const offered = Object.keys(tools[0]?.inputSchema.properties ?? {});
+    for (const name of ['vm_id', 'resource_group', 'subscription_id']) assert.ok(!offered.includes(name), name);
+    assert.ok(offered.includes('vm_name'));
   });
 
   test('baseline, a change, drift; and the stored comparison again', async () => {
@@ -183,6 +187,25 @@ describe('an agent with the official client', () => {
       for (const member of ['message', 'retryable', 'retryAfterSeconds', 'suggestion', 'notice'])
         assert.ok(member in answer.content, member);
     }
+  });
+
+  test('where one host is configured, another one’s name is refused and not made its label', async () => {
+    const other = { is_baseline: true, vm_name: 'db-cis', session_id: 'other_name' };
+    for (const provider of ['local', 'ssh']) {
+      const on = await connect('--target-vm-ip', '192.0.2.9');
+      try {
+        const answer = await detect({ ...other, provider }, on);
+        assert.deepEqual(code(answer), [true, 'AGENT_ARGUMENTS'], JSON.stringify(answer.content));
+        assert.match(String(answer.content['message']), /provider (local|ssh) reaches edge-nft, and no other VM/);
+        assert.match(String(answer.content['suggestion']), /leave vm_name out/);
+      } finally {
+        await on.close();
+      }
+    }
+    // Its own name is no other one: it gets as far as the missing address.
+    const own = await detect({ ...other, provider: 'ssh', vm_name: 'Edge-NFT' });
+    assert.deepEqual(code(own), [true, 'CONFIG_TARGET']);
+    assert.match(String(own.content['suggestion']), /set up for provider azure/);
   });
 
   test('a run that failed is made again when it is asked for again, and not answered from memory', async () => {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   comparedAnswer,
@@ -27,7 +28,7 @@ import type { JsonObject } from '../../core/json.ts';
 import { AuditDirectory } from './audit-directory.ts';
 import { type Inspection, inspect } from './inspect.ts';
 import { describeSession } from './list-command.ts';
-import type { Settings } from './settings.ts';
+import type { Settings, Target } from './settings.ts';
 import { readDrift } from './show-command.ts';
 
 /** What the tools are given of the world. */
@@ -59,6 +60,9 @@ const KEPT_MAX = 100;
 const LISTED_MAX = 20;
 const RETRY_SECONDS = 10;
 
+/** Without what says where a VM is: over MCP that is the operator's word, and refused. */
+const OFFERED = toolInputShape.omit({ vm_id: true, resource_group: true, subscription_id: true });
+
 const READ_ONLY = { readOnlyHint: true, destructiveHint: false, openWorldHint: true } as const;
 
 /** The tools of the server. Arguments are checked here; what goes wrong is thrown as OperationError. */
@@ -76,7 +80,7 @@ export class AgentTools {
         name: TOOL_NAME,
         title: 'Detect firewall drift inside a VM',
         description: TOOL_DESCRIPTION,
-        inputSchema: jsonSchemaOf(toolInputShape),
+        inputSchema: jsonSchemaOf(OFFERED),
         annotations: { title: 'Detect firewall drift inside a VM', ...READ_ONLY, idempotentHint: false },
       },
       {
@@ -177,7 +181,7 @@ export class AgentTools {
     }
     const compared = input.compare_session_id;
     const request = {
-      target: settings.target(input.provider, input.vm_name),
+      target: this.#targetOf(input),
       family: settings.family,
       mode:
         compared === undefined ? ({ kind: 'baseline' } as const) : ({ kind: 'compare', baseline: compared } as const),
@@ -206,6 +210,38 @@ export class AgentTools {
     });
     this.#keep(id, operation);
     return this.#answerOf(id, operation, input.detail);
+  }
+
+  /** Errors: `AGENT_ARGUMENTS` for the name of a VM that is not reached so; `CONFIG_TARGET` with what is set up. */
+  #targetOf({ provider, vm_name: asked }: ToolInput): Target {
+    const target = this.#configured(provider, provider === 'azure' ? asked : undefined);
+    if (asked === undefined || target.provider === 'azure') return target;
+    // The one that is configured answers whatever it is called: under another name its rules would pass for that VM's.
+    const own = target.provider === 'ssh' ? [target.label, target.host] : [target.label, hostname()];
+    const names = own.filter((name) => name !== null);
+    if (names.some((name) => name.toLowerCase() === asked.toLowerCase())) return target;
+    throw new OperationError(
+      'AGENT_ARGUMENTS',
+      'vm_name',
+      `provider ${provider} reaches ${printable(names[0] ?? 'one host')}, and no other VM`,
+      { nextStep: 'leave vm_name out to look at that one; another VM needs a server of its own, or provider azure' },
+    );
+  }
+
+  #configured(provider: Target['provider'], vmName: string | undefined): Target {
+    const { settings } = this.#world;
+    try {
+      return settings.target(provider, vmName);
+    } catch (error) {
+      if (!(error instanceof OperationError) || error.code !== 'CONFIG_TARGET') throw error;
+      const nextStep =
+        provider !== settings.provider
+          ? `this server is set up for provider ${settings.provider}: use that, or ask its operator`
+          : provider === 'azure' && vmName === undefined
+            ? 'give vm_name, or ask the operator of this server to configure what is missing'
+            : 'ask the operator of this server to configure it';
+      throw new OperationError(error.code, error.subject, error.what, { nextStep, cause: error });
+    }
   }
 
   #keep(id: string, operation: Operation): void {
