@@ -78,6 +78,9 @@ function decode(name: string, bytes: Buffer): { text: string; isUtf8: boolean } 
   }
   // What PowerShell's `>` writes.
   if (bytes[0] === 0xff && bytes[1] === 0xfe) return { text: bytes.subarray(2).toString('utf16le'), isUtf8: true };
+  if (bytes[0] === 0xfe && bytes[1] === 0xff) {
+    return { text: new TextDecoder('utf-16be').decode(bytes.subarray(2)), isUtf8: true };
+  }
   try {
     return { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes), isUtf8: true };
   } catch {

@@ -16,6 +16,7 @@ import { counterChanges, counterDocument, counterSections } from './counters.ts'
 import { ALLOW_EMPTY_OPTION, FAMILY_OPTION, familyOf } from './family-option.ts';
 import { type IptablesInput, readIptables } from './input.ts';
 import { readIpsets, usesIpsets } from './ipset-input.ts';
+import { comparableWith } from './list-rules.ts';
 import { iptablesRuleSource } from './rule-source.ts';
 
 export const iptablesDiff: Command = {
@@ -51,12 +52,16 @@ export const iptablesDiff: Command = {
     const options = { family: familyOf(invocation), allowEmpty: invocation.has('allow-empty') };
     const ipsetNames = ipsetOptions(invocation);
     checkOneStdin([baselineName, currentName, ...(ipsetNames ?? [])]);
-    const baseline = readIptables(await reader.read(baselineName), options);
-    const current = readIptables(await reader.read(currentName), options);
-    checkFamilies(baseline, current);
+    const read = [
+      readIptables(await reader.read(baselineName), options),
+      readIptables(await reader.read(currentName), options),
+    ] as const;
+    checkFamilies(...read);
+    const gaps = [...read[0].gaps, ...read[1].gaps];
+    const baseline = { ...read[0], ruleset: comparableWith(read[1], read[0], gaps) };
+    const current = { ...read[1], ruleset: comparableWith(read[0], read[1], gaps) };
     const { family } = current.ruleset;
     const diagnostics = [...baseline.diagnostics, ...current.diagnostics];
-    const gaps = [...baseline.gaps, ...current.gaps];
     const families: ReportedFamily[] = [
       {
         family,
