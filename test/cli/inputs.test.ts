@@ -35,6 +35,7 @@ test('wrong usage is said to be that, with what to do', async () => {
     /usage: unknown option --nothing-like-it; --help lists/,
   );
   await fails('nftables-diff', ['--family', 'ipv4', 'a', 'b'], /usage: unknown option --family/);
+  await fails('iptables-diff', ['--fail', 'high', 'a', 'b'], /usage: unknown option --fail; did you mean --fail-on\?/);
   await fails('iptables-diff', ['-x', 'a', 'b'], /usage: unknown option -x/);
   await fails('iptables-diff', ['--fail-on', 'bad', 'a', 'b'], /"bad"; use one of: critical, high, medium, low, noise/);
   await fails('iptables-diff', ['--fail-on', '--strict', 'a', 'b'], /--fail-on cannot be "--strict"/);

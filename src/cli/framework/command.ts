@@ -14,6 +14,8 @@ export interface Command {
   readonly operandsMin: number;
   readonly operandsMax: number;
   readonly options: readonly OptionSpec[];
+  /** Name and what it does, of those that have a `--help` of their own. */
+  readonly subcommands?: readonly (readonly [name: string, what: string])[];
   /** Paragraphs behind the options. */
   readonly notes: readonly string[];
   readonly examples: readonly string[];
@@ -55,7 +57,10 @@ async function execute(
   const { length } = invocation.operands;
   if (length < command.operandsMin || length > command.operandsMax) {
     const wanted = command.operandsMin === command.operandsMax ? command.operandsMin : `at most ${command.operandsMax}`;
-    throw usageError(`${wanted} operand(s) wanted, ${length} given`, `write ${command.name} ${command.operands}`);
+    throw usageError(
+      `${wanted} operand(s) wanted, ${length} given`,
+      `write ${command.name} ${command.operands}`.trimEnd(),
+    );
   }
   await command.run(invocation, output, decide);
 }
@@ -88,8 +93,11 @@ export function helpText(command: Command): string {
     optionDescription(option),
   ]);
   const blocks = [
-    `Usage: ${command.name} [OPTIONS] ${command.operands}`,
+    `Usage: ${command.name} [OPTIONS] ${command.operands}`.trimEnd(),
     wrap(command.summary, ''),
+    ...(command.subcommands === undefined
+      ? []
+      : [`Subcommands, each with a --help of its own:\n${columns(command.subcommands)}`]),
     `Options:\n${columns(options)}`,
     ...command.notes.map((note) => wrap(note, '')),
     `Exit codes (several can hold: 1 before 2 before 3 before 4):\n${columns(

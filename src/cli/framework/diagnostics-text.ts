@@ -17,7 +17,7 @@ export function isIncomplete({ severity, code }: Diagnostic): boolean {
   return severity === 'error' || HIDDEN_RULES.has(code);
 }
 
-/** `before.rules:12:5 warning IPT_UNKNOWN_OPTION not an option of tcp [--dprot 22]`. */
+/** `before.rules:12:5: warning IPT_UNKNOWN_OPTION not an option of tcp [--dprot 22]`. */
 export function diagnosticLine({ input, diagnostic }: PlacedDiagnostic): string {
   const { code, severity, line, column, message, excerpt } = diagnostic;
   const place = line === 0 ? input : column === 0 ? `${input}:${line}` : `${input}:${line}:${column}`;

@@ -104,6 +104,9 @@ function valueHint(spec: OptionSpec): string {
 }
 
 function unknownOption(given: string, specs: readonly OptionSpec[]): Error {
+  // Half an option is what people type most; of the rest, the one that differs least.
+  const begun = specs.find(({ name }) => given.length > 3 && `--${name}`.startsWith(given));
+  if (begun !== undefined) return usageError(`unknown option ${printable(given)}`, `did you mean --${begun.name}?`);
   const near = specs
     .map(({ name }) => ({ name: `--${name}`, distance: editDistance(`--${name}`, given) }))
     .sort((a, b) => a.distance - b.distance)[0];

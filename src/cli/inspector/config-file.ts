@@ -39,7 +39,12 @@ export function readConfigFile(path: string, env: NodeJS.ProcessEnv): ConfigFile
     bytes = readAtMost(path, FILE_BYTES_MAX + 1);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    throw new OperationError('CONFIG_FILE', excerpt(path), `it cannot be read: ${code ?? 'unknown reason'}`, { cause });
+    const isMissing = code === 'ENOENT';
+    const what = isMissing ? 'it does not exist' : `it cannot be read: ${code ?? 'unknown reason'}`;
+    throw new OperationError('CONFIG_FILE', excerpt(path), what, {
+      nextStep: isMissing ? 'check the path given with --config' : 'give a file that you may read with --config',
+      cause,
+    });
   }
   if (bytes.length > FILE_BYTES_MAX) {
     throw new OperationError('CONFIG_FILE', excerpt(path), `more than ${FILE_BYTES_MAX} bytes`);

@@ -19,10 +19,10 @@ export const inspectCommand: Command = {
   operands: '[SUBCOMMAND]',
   operandsMin: 0,
   operandsMax: 1,
+  subcommands: SUBCOMMAND_LINES,
   options: [CONFIG_OPTION, ...TARGET_OPTIONS, AUDIT_DIR_OPTION, ...SESSION_OPTIONS, ...REPORT_OPTIONS],
   notes: [
     'Without --is-baseline and --compare-baseline the firewall is read and shown, and nothing but the log of commands is stored.',
-    `Subcommands, each with a --help of its own: ${SUBCOMMAND_LINES.map(([name, what]) => `${name} (${what})`).join('; ')}.`,
   ],
   examples: [
     'firewall-inspector --vm-name web-01 --resource-group rg-web --is-baseline',

@@ -34,7 +34,7 @@ export const iptablesParser: Command = {
     ALLOW_EMPTY_OPTION,
   ],
   notes: [
-    'FILE is the output of iptables-save or ip6tables-save, a document of this command, or a stored snapshot; - or nothing reads standard input. Diagnostics go to standard error, a line each: file:line:column severity code message.',
+    'FILE is the output of iptables-save or ip6tables-save, a document of this command, or a stored snapshot; - or nothing reads standard input. Diagnostics go to standard error, a line each: file:line:column: severity CODE message [text].',
   ],
   examples: [
     'iptables-save | iptables-parser',

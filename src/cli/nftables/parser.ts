@@ -34,7 +34,7 @@ export const nftablesParser: Command = {
     PARSER_STRICT_OPTION,
   ],
   notes: [
-    'FILE is the output of nft --json list ruleset, a document of this command, or a stored snapshot; - or nothing reads standard input. Diagnostics go to standard error, a line each: file:line:column severity code message; most are about an item and have no line.',
+    'FILE is the output of nft --json list ruleset, a document of this command, or a stored snapshot; - or nothing reads standard input. Diagnostics go to standard error, a line each: file:line:column: severity CODE message [text]; most are about an item and have no line.',
   ],
   examples: [
     'nft --json list ruleset | nftables-parser',

@@ -99,7 +99,7 @@ describe('the documents', () => {
     wanted = fill(
       wanted,
       'subcommands',
-      `${SUBCOMMAND_LINES.map(([name, what]) => `\`${name}\` (${what})`).join(', ')}.`,
+      `\n| subcommand | does |\n|---|---|\n${SUBCOMMAND_LINES.map(([name, what]) => `| \`${name}\` | ${what} |`).join('\n')}\n`,
     );
     const [, config = ''] = /```ini\n([\s\S]*?)```/.exec(wanted) ?? assert.fail('no config file');
     writeFileSync(join(directory, 'config.env'), config);
