@@ -78,6 +78,12 @@ test('with --strict an input that is cut off exits 4, and drift of the --fail-on
   assert.equal(lax.code, EXIT.ok);
   assert.match(lax.stdout, /coverage partial: 1 reason on standard error$/m);
   assert.match(lax.stderr, /cut\.rules:\d+.* error IPT_NO_COMMIT /);
+  // A ticket has no standard error.
+  const ticket = await run('iptables-diff', ['-o', 'markdown', whole, cut]);
+  assert.match(
+    ticket.stdout,
+    /coverage partial: 1 reason\*\*\n\nNot compared, or not in full:\n\n- .*IPT&#95;NO&#95;COMMIT /,
+  );
   assert.equal((await run('iptables-diff', ['--strict', whole, cut])).code, EXIT.incomplete);
   assert.equal((await run('iptables-diff', ['--strict', '--fail-on', 'low', whole, cut])).code, EXIT.drift);
   assert.equal((await run('iptables-parser', [cut])).code, EXIT.ok);

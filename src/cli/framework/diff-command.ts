@@ -139,10 +139,14 @@ function formatReport(
   });
   const complete = { ...report, sections: [...report.sections, ...extraSections] };
   const title = `${family}  ${describeInput(baseline)} → ${describeInput(current)}`;
-  const remarks = lacks.length === 0 ? [] : [`coverage partial: ${counted(lacks.length, 'reason')} on standard error`];
+  const remark = `coverage partial: ${counted(lacks.length, 'reason')}`;
+  if (invocation.text('output') === 'markdown') {
+    const remarks = lacks.length === 0 ? [] : [remark];
+    const options = { title: `Firewall drift: ${title}`, hint: '--show-all', remarks, reasons: lacks };
+    return printDriftMarkdown(complete, options);
+  }
+  const remarks = lacks.length === 0 ? [] : [`${remark} on standard error`];
   const options = { title, hint: '--show-all', remarks };
-  if (invocation.text('output') === 'markdown')
-    return printDriftMarkdown(complete, { ...options, title: `Firewall drift: ${title}` });
   return printDriftText(complete, { ...options, paint: output.paint(invocation.text('color') ?? 'auto') });
 }
 

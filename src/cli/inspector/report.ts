@@ -42,7 +42,11 @@ export function printComparison(
   const remarks = coverageRemark(drift);
   const options = { title, hint: '--show-all', remarks };
   return format === 'markdown'
-    ? printDriftMarkdown(report, { ...options, title: `Firewall drift: ${title}` })
+    ? printDriftMarkdown(report, {
+        ...options,
+        title: `Firewall drift: ${title}`,
+        reasons: drift.coverage.reasons,
+      })
     : printDriftText(report, { ...options, paint });
 }
 

@@ -49,7 +49,7 @@ export const showCommand: Command = {
     const options = { title, hint: '--show-all', remarks: coverageRemark(drift) };
     return output.write(
       format === 'markdown'
-        ? printDriftMarkdown(report, options)
+        ? printDriftMarkdown(report, { ...options, reasons: drift.coverage.reasons })
         : printDriftText(report, { ...options, paint: output.paint(invocation.text('color') ?? 'auto') }),
     );
   },

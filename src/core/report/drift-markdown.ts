@@ -9,7 +9,11 @@ export interface DriftMarkdownOptions {
   readonly hint: string;
   /** Said at the end of the summary. */
   readonly remarks?: readonly string[];
+  /** Why coverage is not complete: a ticket has no standard error beside it. */
+  readonly reasons?: readonly string[];
 }
+
+const REASONS_MAX = 20;
 
 /**
  * A report for a ticket: a heading, the summary, a table of what changed, the rules in fenced blocks. What comes from a
@@ -20,6 +24,12 @@ export function printDriftMarkdown(report: DriftReport, options: DriftMarkdownOp
     `## ${escapeMarkdown(options.title)}`,
     `**${escapeMarkdown(summaryLine(report, options.hint, options.remarks))}**`,
   ];
+  const { reasons = [] } = options;
+  if (reasons.length > 0) {
+    const items = reasons.slice(0, REASONS_MAX).map((reason) => `- ${escapeMarkdown(reason)}`);
+    if (reasons.length > REASONS_MAX) items.push(`- … and ${reasons.length - REASONS_MAX} more`);
+    blocks.push(`Not compared, or not in full:\n\n${items.join('\n')}`);
+  }
   if (report.findings.length > 0) {
     const rows = report.findings.map(
       ({ severity, place, reason }) => `| ${severity} | ${escapeMarkdown(place)} | ${escapeMarkdown(reason)} |`,
