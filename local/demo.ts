@@ -2,6 +2,7 @@
 // a tampered baseline. Exits 0 when every step gave exactly what it had to.
 import { artifactNames } from '../src/core/artifact-names.ts';
 import type { RunReport } from '../src/core/contracts.ts';
+import { counted } from '../src/core/counted.ts';
 import { type DriftDocument, listedChanges } from '../src/core/drift/drift-document.ts';
 import { ApiClient } from './api-client.ts';
 import { type LocalEnvironment, startEnvironment } from './environment.ts';
@@ -117,7 +118,8 @@ async function tellTheStory(environment: LocalEnvironment): Promise<string> {
 
 async function run(api: ApiClient, body: { mode: string; selector: unknown; session_id: string }): Promise<RunReport> {
   const report = await api.run(body, ({ status, progress: at }) => {
-    const fleetSize = at?.vms == null ? '' : `, ${at.done === undefined ? '' : `${at.done} of `}${at.vms} VMs`;
+    const fleetSize =
+      at?.vms == null ? '' : `, ${at.done === undefined ? '' : `${at.done} of `}${counted(at.vms, 'VM')}`;
     progress.show(`${body.mode} run ${body.session_id}: ${at?.phase ?? status}${fleetSize}`);
   });
   progress.clear();

@@ -34,6 +34,19 @@ function run(command: string, args: readonly string[], input?: string) {
 
 const lines = commandLines('README.md');
 
+test('what the README opens with is what the command prints', () => {
+  const [, shown = ''] = /```\n(edge-nft {2}[\s\S]*?)```/.exec(document('README.md')) ?? assert.fail('no output there');
+  // The guide's outputs are made anew by a test of their own; only the session and its digest differ.
+  const real = /```text\n[\s\S]*?(edge-nft {2}nftables {2}baseline [\s\S]*?)```/.exec(
+    document('docs/firewall-inspector.md'),
+  );
+  const printed = new Set(real?.[1]?.split('\n'));
+  const [title = '', ...rest] = shown.split('\n');
+  assert.match(title, /^edge-nft {2}nftables {2}baseline \w+ \(sha256 [0-9a-f]{8}… verified\)$/);
+  assert.ok(rest.length > 5, shown);
+  for (const line of rest.filter((line) => !line.startsWith('exit '))) assert.ok(printed.has(line), line);
+});
+
 test('the README shows each of the four commands at work', () => {
   assert.deepEqual([...new Set(lines.map(({ command }) => command))].sort(), [
     'iptables-diff',
