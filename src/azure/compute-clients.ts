@@ -47,6 +47,7 @@ export class ComputeClients {
       retryOptions: { maxRetries: 0 },
       userAgentOptions: { userAgentPrefix: 'netfilter-inspector' },
     });
+    keepTokensWithArm(client, endpoint);
     if (new URL(endpoint).protocol === 'http:') sendTokensInTheClear(client, credential, armScope(endpoint));
     return client;
   }
@@ -64,6 +65,34 @@ function checkEndpoint(endpoint: string): void {
       nextStep: 'use https://management.azure.com, or http://127.0.0.1:<port> for the simulator',
     },
   );
+}
+
+/**
+ * The SDK sends a token to whatever address an operation or a next page has, and where a Run Command is polled lies in
+ * storage: who can write there must not be given a token that runs commands as root.
+ */
+function keepTokensWithArm(client: ComputeManagementClient, endpoint: string): void {
+  client.pipeline.addPolicy({
+    name: 'armAddressPolicy',
+    async sendRequest(request, next) {
+      if (!isArmAddress(request.url, endpoint)) {
+        const what = `an address on ${URL.parse(request.url)?.hostname ?? 'no host'} was to be asked; no token was sent there`;
+        throw new OperationError('ARM_FOREIGN_ADDRESS', 'ARM', what, {
+          nextStep: 'find out who can write to the container runs, where addresses of operations are noted',
+        });
+      }
+      return next(request);
+    },
+  });
+}
+
+/** ARM's own host, or a region's below it. */
+export function isArmAddress(address: string, endpoint: string): boolean {
+  const arm = new URL(endpoint);
+  const url = URL.parse(address);
+  if (url === null || url.protocol !== arm.protocol) return false;
+  if (url.host === arm.host) return true;
+  return arm.protocol === 'https:' && url.port === arm.port && url.hostname.endsWith(`.${arm.hostname}`);
 }
 
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]']);

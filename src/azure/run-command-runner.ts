@@ -1,10 +1,11 @@
-import { restorePoller, type VirtualMachineInstanceView } from '@azure/arm-compute';
+import { type ComputeManagementClient, restorePoller, type VirtualMachineInstanceView } from '@azure/arm-compute';
 import type { PollResult, RunCommandRunner, StartResult, Unavailable } from '../core/ports.ts';
 import { parseVmId } from '../core/vm-id.ts';
 import { unavailableFrom } from './arm-errors.ts';
 import type { ComputeClients } from './compute-clients.ts';
 
 const REQUEST_TIMEOUT_MS = 60_000;
+const LOST_RETRY_SECONDS = 20;
 
 /** Action Run Command (`POST …/runCommand`), one request a step; api-version as pinned by @azure/arm-compute. */
 export class AzureRunCommandRunner implements RunCommandRunner {
@@ -44,11 +45,10 @@ export class AzureRunCommandRunner implements RunCommandRunner {
 
   async poll(vmId: string, state: string): Promise<PollResult> {
     const { subscriptionId } = parseVmId(vmId);
+    const client = this.#clients.forSubscription(subscriptionId);
+    const poller = restore(client, state);
+    if (poller === null) return lostOperation('its note cannot be read');
     const result = await this.#answer<PollResult>(async () => {
-      const client = this.#clients.forSubscription(subscriptionId);
-      const poller = restorePoller(client, state, client.virtualMachines.runCommand, {
-        abortSignal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
-      });
       await poller.poll();
       if (!poller.isDone) return { kind: 'running', retryAfterSeconds: null };
       const output = poller.result?.value ?? [];
@@ -58,6 +58,8 @@ export class AzureRunCommandRunner implements RunCommandRunner {
     if (result.kind === 'unavailable' && result.atFault === 'request' && result.retryAfterSeconds !== null) {
       return { kind: 'running', retryAfterSeconds: result.retryAfterSeconds };
     }
+    // Operations are kept for a while only; whether the VM is gone too the next try will tell.
+    if (result.kind === 'unavailable' && result.reason === 'vm_not_found') return lostOperation('ARM has forgotten it');
     return result;
   }
 
@@ -70,6 +72,27 @@ export class AzureRunCommandRunner implements RunCommandRunner {
       return answer;
     }
   }
+}
+
+/** Null for a state that another version of the SDK wrote, or that is none. What the SDK throws quotes all of it. */
+function restore(client: ComputeManagementClient, state: string) {
+  try {
+    return restorePoller(client, state, client.virtualMachines.runCommand, {
+      abortSignal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+    });
+  } catch {
+    return null;
+  }
+}
+
+function lostOperation(why: string): Unavailable {
+  return {
+    kind: 'unavailable',
+    reason: 'service_error',
+    atFault: 'command',
+    message: `the operation is lost: ${why}`,
+    retryAfterSeconds: LOST_RETRY_SECONDS,
+  };
 }
 
 /**

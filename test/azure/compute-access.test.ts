@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { type IdentityEndpoint, startIdentityEndpoint } from '../../local/identity-endpoint.ts';
 import { isPermitted, makeComputeAccess } from '../../src/azure/compute-access.ts';
+import { isArmAddress } from '../../src/azure/compute-clients.ts';
 import { OperationError } from '../../src/core/errors.ts';
 
 const RUN = 'Microsoft.Compute/virtualMachines/runCommand/action';
@@ -61,4 +62,22 @@ test('a token is never sent in the clear to another machine', () => {
     () => makeComputeAccess({ ARM_ENDPOINT: 'http://192.0.2.1' }),
     (error) => error instanceof OperationError && error.code === 'CONFIG_ARM_ENDPOINT',
   );
+});
+
+test('an address is ARM’s when it is on its host or a region’s below it', () => {
+  const arm = 'https://management.azure.com';
+  const cases: [string, boolean][] = [
+    [`${arm}/subscriptions/s?t=1`, true],
+    ['https://MANAGEMENT.azure.com:443/x', true],
+    ['https://westeurope.management.azure.com/x', true],
+    ['http://management.azure.com/x', false],
+    ['https://management.azure.com.example.test/x', false],
+    ['https://management.azure.com@example.test/x', false],
+    ['https://evilmanagement.azure.com/x', false],
+    ['https://management.azure.com:8443/x', false],
+    ['//example.test', false],
+    ['', false],
+  ];
+  for (const [address, expected] of cases) assert.equal(isArmAddress(address, arm), expected, address);
+  assert.equal(isArmAddress('http://127.0.0.1:81/x', 'http://127.0.0.1:80'), false);
 });

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
 import { AzureRunCommandRunner } from '../../src/azure/run-command-runner.ts';
+import { OperationError } from '../../src/core/errors.ts';
 import type { PollResult, StartResult } from '../../src/core/ports.ts';
 import { simulate, simulatedVm } from './simulated-subscription.ts';
 
@@ -132,4 +135,38 @@ test('a denial is an answer, and no message carries a URL or a token', async () 
   const answer = await runner().start(secret.id, ['true']);
   assert.deepEqual(reason(answer), ['unavailable', 'denied', 'object']);
   assert.doesNotMatch(JSON.stringify(answer), /http|Bearer|\?/);
+});
+
+test('a token goes to ARM alone, whatever address the note of an operation was changed to', async () => {
+  const tokens: unknown[] = [];
+  const elsewhere = createServer((request, response) => {
+    tokens.push(request.headers.authorization);
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{"status":"InProgress"}');
+  });
+  await new Promise<void>((resolve) => elsewhere.listen(0, '127.0.0.1', resolve));
+  const started = await runner().start(web.id, ['true']);
+  const { state } = started as Extract<StartResult, { kind: 'started' }>;
+  const forged = state.replaceAll(arm.url, `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}`);
+  assert.notEqual(forged, state);
+  const look = runner().poll(web.id, forged);
+  await assert.rejects(look, (error) => error instanceof OperationError && error.code === 'ARM_FOREIGN_ADDRESS');
+  elsewhere.close();
+  assert.deepEqual(tokens, []);
+  assert.equal((await untilDone(web.id, started)).kind, 'finished');
+});
+
+test('a note of an operation that cannot be read is answered without quoting it: it holds signed addresses', async () => {
+  for (const state of ['', '{"state":{"secret"', '{"state":{"config":{"operationLocation":"secret"}}}']) {
+    const answer = await runner().poll(web.id, state);
+    assert.deepEqual(reason(answer), ['unavailable', 'service_error', 'number'], state);
+    assert.doesNotMatch(JSON.stringify(answer), /secret/);
+  }
+});
+
+test('an operation that is gone is not a VM that is gone: the next try finds out', async () => {
+  const started = await runner().start(web.id, ['true']);
+  const { state } = started as Extract<StartResult, { kind: 'started' }>;
+  arm.control.failNext('web-01', { status: 404, code: 'NotFound', on: 'poll' });
+  assert.deepEqual(reason(await runner().poll(web.id, state)), ['unavailable', 'service_error', 'number']);
+  assert.equal((await untilDone(web.id, started)).kind, 'finished');
 });
