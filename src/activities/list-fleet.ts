@@ -1,6 +1,6 @@
 import { artifactNames } from '../core/artifact-names.ts';
 import { documentBytes, sha256Hex } from '../core/baseline/integrity.ts';
-import type { FleetListing, ListingRefused, VmTarget } from '../core/contracts.ts';
+import type { FleetListing, ListFleetInput, ListingPutOff, ListingRefused, VmTarget } from '../core/contracts.ts';
 import { OperationError } from '../core/errors.ts';
 import { readDocument, readRequest, type TargetsIndex } from './documents.ts';
 import type { InspectionServices } from './services.ts';
@@ -11,14 +11,17 @@ import type { InspectionServices } from './services.ts';
  */
 export const makeListFleet =
   ({ store, directory }: Pick<InspectionServices, 'store' | 'directory'>) =>
-  async ({ runId, pageSize }: { runId: string; pageSize: number }): Promise<FleetListing | ListingRefused> => {
+  async ({ runId, pageSize }: ListFleetInput): Promise<FleetListing | ListingPutOff | ListingRefused> => {
     const indexName = artifactNames.targetsIndex(runId);
     if ((await store.read('runs', indexName)) === null) {
       try {
         await storeListing({ store, directory }, runId, pageSize);
       } catch (error) {
-        if (!(error instanceof OperationError) || error.retryable) throw error;
-        return { refused: error.message };
+        if (!(error instanceof OperationError)) throw error;
+        const { message, retryable, retryAfterSeconds } = error;
+        if (!retryable) return { refused: message };
+        if (retryAfterSeconds === null) throw error;
+        return { retryAfterSeconds, message };
       }
     }
     const { vms, pages } = await readDocument<TargetsIndex>(store, 'runs', indexName);

@@ -1,4 +1,5 @@
 import type { Unavailable, UnavailableReason } from '../core/ports.ts';
+import { readRetryAfter } from './retry-after.ts';
 
 /** What an error of the ARM client says: HTTP status, service code, and whether and when to try again. */
 export interface ArmFailure {
@@ -23,11 +24,10 @@ export function readArmError(error: unknown): ArmFailure {
   };
   const message = typeof candidate?.message === 'string' ? candidate.message : '';
   const operationCode = /long-running operation has failed\.\s*([A-Za-z]+)\b/.exec(message)?.[1];
-  const retryAfter = Number(candidate?.response?.headers?.get('retry-after') ?? Number.NaN);
   return {
     status: typeof candidate?.statusCode === 'number' ? candidate.statusCode : null,
     code: operationCode ?? candidate?.code ?? (error as Error)?.name ?? 'Unknown',
-    retryAfterSeconds: Number.isFinite(retryAfter) ? Math.min(Math.max(retryAfter, 0), 300) : null,
+    retryAfterSeconds: readRetryAfter(candidate?.response?.headers?.get('retry-after')),
   };
 }
 

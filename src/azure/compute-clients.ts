@@ -1,6 +1,7 @@
 import { ComputeManagementClient } from '@azure/arm-compute';
 import type { TokenCredential } from '@azure/identity';
 import { OperationError } from '../core/errors.ts';
+import { retryAfterPolicy } from './retry-after.ts';
 
 /** What a token is asked for: a cloud's ARM takes its own only, and the simulator on loopback any. */
 export function armScope(endpoint: string): string {
@@ -48,6 +49,7 @@ export class ComputeClients {
       userAgentOptions: { userAgentPrefix: 'netfilter-inspector' },
     });
     keepTokensWithArm(client, endpoint);
+    client.pipeline.addPolicy(retryAfterPolicy);
     if (new URL(endpoint).protocol === 'http:') sendTokensInTheClear(client, credential, armScope(endpoint));
     return client;
   }

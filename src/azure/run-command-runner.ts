@@ -3,6 +3,7 @@ import type { PollResult, RunCommandRunner, StartResult, Unavailable } from '../
 import { parseVmId } from '../core/vm-id.ts';
 import { unavailableFrom } from './arm-errors.ts';
 import type { ComputeClients } from './compute-clients.ts';
+import { hearRetryAfter } from './retry-after.ts';
 
 const REQUEST_TIMEOUT_MS = 60_000;
 const LOST_RETRY_SECONDS = 20;
@@ -48,12 +49,14 @@ export class AzureRunCommandRunner implements RunCommandRunner {
     const client = this.#clients.forSubscription(subscriptionId);
     const poller = restore(client, state);
     if (poller === null) return lostOperation('its note cannot be read');
-    const result = await this.#answer<PollResult>(async () => {
-      await poller.poll();
-      if (!poller.isDone) return { kind: 'running', retryAfterSeconds: null };
-      const output = poller.result?.value ?? [];
-      return { kind: 'finished', output: output.map(({ code, message }) => ({ code, message })) };
-    });
+    const result = await this.#answer<PollResult>(() =>
+      hearRetryAfter(async (heard) => {
+        await poller.poll();
+        if (!poller.isDone) return { kind: 'running', retryAfterSeconds: heard.retryAfterSeconds };
+        const output = poller.result?.value ?? [];
+        return { kind: 'finished', output: output.map(({ code, message }) => ({ code, message })) };
+      }),
+    );
     // A look that was throttled or met a bad minute says nothing about the command, which goes on: look again.
     if (result.kind === 'unavailable' && result.atFault === 'request' && result.retryAfterSeconds !== null) {
       return { kind: 'running', retryAfterSeconds: result.retryAfterSeconds };

@@ -21,18 +21,22 @@ export class AzureVmDirectory implements VmDirectory {
       yield* new Map(selector.vm_ids.map(targetFromId).map((target) => [target.vm_id.toLowerCase(), target])).values();
       return;
     }
-    const abortSignal = AbortSignal.timeout(LIST_TIMEOUT_MS);
     if ('resource_group' in selector) {
       const { virtualMachines } = this.#clients.forSubscription(selector.subscription_id);
       const where = `resource group ${selector.resource_group}`;
-      yield* tagged(where, virtualMachines.list(selector.resource_group, { abortSignal }), selector.tag);
+      yield* tagged(where, virtualMachines.list(selector.resource_group, timeLimit()), selector.tag);
       return;
     }
     for (const subscriptionId of new Set(selector.subscription_ids)) {
       const { virtualMachines } = this.#clients.forSubscription(subscriptionId);
-      yield* tagged(`subscription ${subscriptionId}`, virtualMachines.listAll({ abortSignal }), selector.tag);
+      yield* tagged(`subscription ${subscriptionId}`, virtualMachines.listAll(timeLimit()), selector.tag);
     }
   }
+}
+
+/** Of one listing: 200 subscriptions take longer than any one of them may. */
+function timeLimit(): { abortSignal: AbortSignal } {
+  return { abortSignal: AbortSignal.timeout(LIST_TIMEOUT_MS) };
 }
 
 /**
@@ -81,7 +85,7 @@ function listingError(where: string, error: unknown): OperationError {
       cause: error,
     });
   }
-  const { status, code } = readArmError(error);
+  const { status, code, retryAfterSeconds } = readArmError(error);
   const denied = status === 401 || status === 403;
   const missing = status === 404;
   return new OperationError(denied ? 'ARM_DENIED' : 'ARM_LIST_FAILED', where, `${code}, HTTP ${status ?? 'none'}`, {
@@ -91,6 +95,7 @@ function listingError(where: string, error: unknown): OperationError {
         ? 'is it spelled as in Azure, and may the app see it?'
         : 'try again later',
     retryable: !denied && !missing,
+    retryAfterSeconds,
     cause: error,
   });
 }

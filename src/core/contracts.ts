@@ -105,6 +105,11 @@ export interface PageInput extends FleetInput {
 
 export interface VmInput extends FleetInput, VmPlace {}
 
+export interface ListFleetInput {
+  readonly runId: string;
+  readonly pageSize: number;
+}
+
 export interface FleetListing {
   readonly vms: number;
   readonly pages: number;
@@ -113,6 +118,12 @@ export interface FleetListing {
 /** Why a fleet cannot be listed, now or later: trying again would not help. */
 export interface ListingRefused {
   readonly refused: string;
+}
+
+/** ARM said when to list again. */
+export interface ListingPutOff {
+  readonly retryAfterSeconds: number;
+  readonly message: string;
 }
 
 export interface StartProbeInput extends VmPlace {

@@ -10,12 +10,14 @@ export class OperationError extends Error {
   /** What the reader can do about it; empty when there is nothing. */
   readonly nextStep: string;
   readonly retryable: boolean;
+  /** When whoever refused said to ask again; null when nothing was said. */
+  readonly retryAfterSeconds: number | null;
 
   constructor(
     code: string,
     subject: string,
     what: string,
-    options: { nextStep?: string; retryable?: boolean; cause?: unknown } = {},
+    options: { nextStep?: string; retryable?: boolean; retryAfterSeconds?: number | null; cause?: unknown } = {},
   ) {
     const nextStep = options.nextStep ?? '';
     super(`${code}: ${subject}: ${what}${nextStep === '' ? '' : `; ${nextStep}`}`, { cause: options.cause });
@@ -25,6 +27,7 @@ export class OperationError extends Error {
     this.what = what;
     this.nextStep = nextStep;
     this.retryable = options.retryable ?? false;
+    this.retryAfterSeconds = options.retryAfterSeconds ?? null;
   }
 }
 

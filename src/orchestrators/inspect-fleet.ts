@@ -5,6 +5,8 @@ import {
   type FleetInput,
   type FleetListing,
   type LaneInput,
+  type ListFleetInput,
+  type ListingPutOff,
   type ListingRefused,
   ORCHESTRATIONS,
   type PageInput,
@@ -12,18 +14,14 @@ import {
   type VmInput,
 } from '../core/contracts.ts';
 import { addCounts, NO_COUNTS } from '../core/run-counts.ts';
-import { callActivity, callAll, childId } from './calls.ts';
+import { callActivity, callAll, childId, wait } from './calls.ts';
 
 /** One pass over a fleet. What was asked lies in `runs/{run}/request.json`; history holds ids and counts only. */
 export function* inspectFleet(context: OrchestrationContext): Generator<Task, RunCounts, unknown> {
   const { runId, settings } = context.df.getInput<FleetInput>();
   const startedAt = context.df.currentUtcDateTime.toISOString();
   context.df.setCustomStatus({ phase: 'listing', vms: null });
-  const listing = yield* callActivity<FleetListing | ListingRefused>(context, ACTIVITIES.listFleet, {
-    runId,
-    pageSize: settings.pageSize,
-  });
-  if ('refused' in listing) throw new Error(listing.refused);
+  const listing = yield* listFleet(context, { runId, pageSize: settings.pageSize });
   context.df.setCustomStatus({ phase: 'inspecting', vms: listing.vms });
   const lanes = dealPages(listing, settings.pageSize, settings.lanes);
   yield* callAll<RunCounts>(
@@ -36,6 +34,23 @@ export function* inspectFleet(context: OrchestrationContext): Generator<Task, Ru
   const finish: FinishRunInput = { runId, vms: listing.vms, startedAt, finishedAt };
   // The report counts the outcomes that were really stored, so its counts are the run's result.
   return yield* callActivity<RunCounts>(context, ACTIVITIES.finishRun, finish);
+}
+
+const LISTING_TRIES = 6;
+
+/** A listing that ARM puts off is asked for again when ARM said; the retries of an activity would not wait so long. */
+function* listFleet(context: OrchestrationContext, input: ListFleetInput): Generator<Task, FleetListing, unknown> {
+  for (let attempt = 1; ; attempt += 1) {
+    const listing = yield* callActivity<FleetListing | ListingPutOff | ListingRefused>(
+      context,
+      ACTIVITIES.listFleet,
+      input,
+    );
+    if ('refused' in listing) throw new Error(listing.refused);
+    if (!('retryAfterSeconds' in listing)) return listing;
+    if (attempt === LISTING_TRIES) throw new Error(listing.message);
+    yield* wait(context, listing.retryAfterSeconds);
+  }
 }
 
 /** Deals pages over lanes; a lane takes its pages one after another, which bounds the VMs in flight. */

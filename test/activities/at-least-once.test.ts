@@ -3,6 +3,7 @@ import { after, before, beforeEach, test } from 'node:test';
 import { BlobServiceClient } from '@azure/storage-blob';
 import { type ArmSimulator, startArmSimulator } from '../../local/arm/arm-simulator.ts';
 import { type LocalStorage, startAzurite } from '../../local/azurite.ts';
+import { DEMO_SUBSCRIPTION_ID } from '../../local/fleet/demo-fleet.ts';
 import { type Fleet, startFleet } from '../../local/fleet/fleet.ts';
 import { readApproved } from '../../src/activities/approved-baseline.ts';
 import { readOutcome } from '../../src/activities/documents.ts';
@@ -19,6 +20,7 @@ import { ComputeClients } from '../../src/azure/compute-clients.ts';
 import { AzureRunCommandRunner } from '../../src/azure/run-command-runner.ts';
 import type { AppServices } from '../../src/azure/services.ts';
 import { makeAzureServices } from '../../src/azure/services.ts';
+import { AzureVmDirectory } from '../../src/azure/vm-directory.ts';
 import { artifactNames } from '../../src/core/artifact-names.ts';
 import { companionText, sha256Hex } from '../../src/core/baseline/integrity.ts';
 import type { ProbeStep, RunMode, RunReport, StartProbeInput, VmOutcome } from '../../src/core/contracts.ts';
@@ -108,6 +110,27 @@ test('a listing made twice is the first one, though a VM was deployed in between
     pages: 1,
   });
   assert.deepEqual(await everyBlob(), first);
+});
+
+test('a listing that ARM throttles is put off for as long as ARM says, and leaves nothing', async () => {
+  await makeOpenRun(services)({
+    schema_version: 1,
+    run_id: 'fw_1b',
+    mode: 'drift',
+    selector: { subscription_ids: [DEMO_SUBSCRIPTION_ID] },
+    baseline: null,
+    requested_at: '2026-01-01T00:00:00.000Z',
+    trigger: 'http',
+  });
+  const before = await everyBlob();
+  const credential = { getToken: async () => ({ token: 'test', expiresOnTimestamp: Date.now() + 3_600_000 }) };
+  const directory = new AzureVmDirectory(new ComputeClients({ credential, endpoint: arm.url }));
+  arm.control.failNext('list', { status: 429, on: 'list', retryAfterSeconds: 90 });
+  const listFleet = makeListFleet({ ...services, directory });
+  const putOff = await listFleet({ runId: 'fw_1b', pageSize: 50 });
+  assert.equal('retryAfterSeconds' in putOff && putOff.retryAfterSeconds, 90);
+  assert.deepEqual(await everyBlob(), before);
+  assert.deepEqual(await listFleet({ runId: 'fw_1b', pageSize: 50 }), { vms: fleet.vms.length, pages: 1 });
 });
 
 test('a probe started twice is posted once', async () => {

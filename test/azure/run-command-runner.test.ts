@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
+import { readRetryAfter } from '../../src/azure/retry-after.ts';
 import { AzureRunCommandRunner } from '../../src/azure/run-command-runner.ts';
 import { OperationError } from '../../src/core/errors.ts';
 import type { PollResult, StartResult } from '../../src/core/ports.ts';
@@ -44,6 +45,16 @@ test('a script is started with one request, and its output found by a process th
   const message = (result as Extract<PollResult, { kind: 'finished' }>).output[0]?.message ?? '';
   assert.match(message, /^Enable succeeded: \n\[stdout\]\nhello from 42\n/);
   assert.match(message, /\[stderr\]\noops\n/);
+});
+
+test('when the service says when to look again, that is passed on', async () => {
+  const { arm: slow, clients: slowClients } = await simulate([web], { retryAfterSeconds: 12 });
+  const asked = new AzureRunCommandRunner(slowClients());
+  slow.control.failNext('web-01', { kind: 'neverFinishes' });
+  const started = await asked.start(web.id, ['true']);
+  const { state } = started as Extract<StartResult, { kind: 'started' }>;
+  assert.deepEqual(await asked.poll(web.id, state), { kind: 'running', retryAfterSeconds: 12 });
+  await slow.stop();
 });
 
 test('one look is one request while the script runs', async () => {
@@ -104,6 +115,25 @@ test('throttling carries the Retry-After, and nothing was slept through or poste
     retryAfterSeconds: 17,
   });
   assert.equal(arm.requests.length, before + 1);
+});
+
+test('a Retry-After is understood as seconds and as a date, and never as "at once"', () => {
+  const now = Date.parse('2026-01-01T00:00:00Z');
+  const cases: [string | undefined, number | null][] = [
+    ['17', 17],
+    [' 17 ', 17],
+    ['3600', 300],
+    ['0', 1],
+    ['Thu, 01 Jan 2026 00:00:42 GMT', 42],
+    ['Thu, 01 Jan 2026 02:00:00 GMT', 300],
+    ['Wed, 31 Dec 2025 23:59:00 GMT', 1],
+    ['', null],
+    ['soon', null],
+    ['-5', null],
+    ['1e3', null],
+    [undefined, null],
+  ];
+  for (const [header, expected] of cases) assert.equal(readRetryAfter(header, now), expected, header);
 });
 
 test('a 500 and a 503 may be tried again, and are not by the client itself', async () => {

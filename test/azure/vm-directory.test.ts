@@ -71,3 +71,12 @@ test('tokens are never sent over plain http to another machine', () => {
     assert.throws(() => new ComputeClients({ credential, endpoint }), /CONFIG_ARM_ENDPOINT/);
   }
 });
+
+test('a throttled listing says when to ask again', async () => {
+  arm.control.failNext('list', { status: 429, on: 'list', retryAfterSeconds: 120 });
+  await assert.rejects(names({ subscription_ids: [SUBSCRIPTION] }), (error) => {
+    assert.ok(error instanceof OperationError);
+    assert.deepEqual([error.code, error.retryable, error.retryAfterSeconds], ['ARM_LIST_FAILED', true, 120]);
+    return true;
+  });
+});

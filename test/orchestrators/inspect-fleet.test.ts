@@ -110,6 +110,24 @@ test('a refusal that will not pass ends the run at once, without further tries',
   assert.equal(calls, 1);
 });
 
+test('a listing that ARM throttles is asked for again when ARM says, a bounded number of times', async () => {
+  const { script, seen } = fleet(2);
+  let calls = 0;
+  const throttled = (times: number) => () => {
+    calls += 1;
+    return calls <= times
+      ? { retryAfterSeconds: 120, message: 'ARM_LIST_FAILED: subscription s' }
+      : { vms: 2, pages: 1 };
+  };
+  const passes = { ...script, activities: { ...script.activities, listFleet: throttled(2) } };
+  const result = await runOrchestration(inspectFleet, passes);
+  assert.deepEqual([calls, seen.length, result.elapsedMs], [3, 2, 240_000]);
+  calls = 0;
+  const never = { ...script, activities: { ...script.activities, listFleet: throttled(Number.POSITIVE_INFINITY) } };
+  await assert.rejects(runOrchestration(inspectFleet, never), /ARM_LIST_FAILED/);
+  assert.equal(calls, 6);
+});
+
 test('a sweep stores what it asks, then runs under the id of its session', async () => {
   const requests: unknown[] = [];
   const result = await runOrchestration(sweepFleet, {
