@@ -79,16 +79,24 @@ export function unavailableFrom(error: unknown): Unavailable | null {
   if (status !== null && (status >= 500 || status === 408)) {
     return answer('service_error', `${code}: HTTP ${status}`, failure.retryAfterSeconds ?? RETRY_AFTER_DEFAULT_SECONDS);
   }
+  if (code === 'PARSE_ERROR') return answer('service_error', `${code}: cut or not JSON`, RETRY_AFTER_DEFAULT_SECONDS);
   if (status !== null) return answer('service_error', `${code}: HTTP ${status}`, null);
   if (isCommand) {
     return answer('service_error', `${code}: the run command failed`, RETRY_AFTER_DEFAULT_SECONDS);
   }
-  if (NETWORK_CODES.has(code)) return answer('service_error', `${code}: no connection`, RETRY_AFTER_DEFAULT_SECONDS);
+  if (NETWORK_CODES.has(code) || isRestError(error))
+    return answer('service_error', `${code}: no connection`, RETRY_AFTER_DEFAULT_SECONDS);
   return null;
 }
 
 const OPERATION_FAILED = /long-running operation has (failed|been canceled)/;
 
+/** Without a status: the request did not get there, or its answer not back, under whatever code of the system. */
+function isRestError(error: unknown): boolean {
+  return error instanceof Error && error.name === 'RestError';
+}
+
+// Of errors that the SDK did not wrap.
 const NETWORK_CODES = new Set([
   'ECONNREFUSED',
   'ECONNRESET',

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
+import { RestError } from '@azure/storage-blob';
+import { unavailableFrom } from '../../src/azure/arm-errors.ts';
 import { readRetryAfter } from '../../src/azure/retry-after.ts';
 import { AzureRunCommandRunner } from '../../src/azure/run-command-runner.ts';
 import { OperationError } from '../../src/core/errors.ts';
@@ -156,6 +158,30 @@ test('a service that is not there at all may be tried again', async () => {
   await other.stop();
   const answer = await new AzureRunCommandRunner(otherClients()).start(web.id, ['true']);
   assert.deepEqual(reason(answer), ['unavailable', 'service_error', 'number']);
+});
+
+test('whatever broke the way to ARM may be tried again, be its code known or not', () => {
+  for (const code of [
+    'ECONNRESET',
+    'EADDRNOTAVAIL',
+    'EHOSTUNREACH',
+    'ERR_SSL_WRONG_VERSION_NUMBER',
+    'EMFILE',
+    undefined,
+  ]) {
+    const error = new RestError('failed', code === undefined ? {} : { code });
+    assert.deepEqual(
+      reason(unavailableFrom(error) ?? { kind: 'thrown' }),
+      ['unavailable', 'service_error', 'number'],
+      code,
+    );
+  }
+  assert.equal(unavailableFrom(new TypeError('a bug')), null);
+});
+
+test('an answer of ARM that cannot be read is a bad minute, not the end', () => {
+  const error = new RestError('Unexpected token', { code: RestError.PARSE_ERROR, statusCode: 200 });
+  assert.deepEqual(reason(unavailableFrom(error) ?? { kind: 'thrown' }), ['unavailable', 'service_error', 'number']);
 });
 
 test('a denial is an answer, and no message carries a URL or a token', async () => {
