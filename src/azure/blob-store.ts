@@ -5,6 +5,9 @@ import { checkArtifactName } from '../core/store-names.ts';
 
 const CONTENT_TYPE = 'application/json';
 
+// The SDK's four tries included: without a limit, a connection that says nothing holds an activity for as long as it lasts.
+const TIMEOUT_MS = 120_000;
+
 // Under an immutability policy the service answers with the policy's code where plain storage says BlobAlreadyExists.
 const EXISTS = new Set([
   'BlobAlreadyExists',
@@ -16,8 +19,11 @@ const EXISTS = new Set([
 /** Blobs; one container per area. What is there is never overwritten but in `state`, and there only by ETag. */
 export class BlobSnapshotStore implements SnapshotStore {
   readonly #containers: Record<StoreArea, ContainerClient>;
+  readonly #timeoutMs: number;
 
-  constructor(service: BlobServiceClient) {
+  /** @param options `timeoutMs` is the time of one call, its retries included */
+  constructor(service: BlobServiceClient, options: { readonly timeoutMs?: number } = {}) {
+    this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
     this.#containers = {
       baselines: service.getContainerClient('baselines'),
       reports: service.getContainerClient('reports'),
@@ -32,9 +38,10 @@ export class BlobSnapshotStore implements SnapshotStore {
   }
 
   async create(area: StoreArea, name: string, bytes: Uint8Array): Promise<'created' | 'exists'> {
-    return this.#call(area, name, async (blob) => {
+    return this.#call(area, name, async (blob, abortSignal) => {
       try {
         await blob.upload(bytes as Uint8Array<ArrayBuffer>, bytes.byteLength, {
+          abortSignal,
           conditions: { ifNoneMatch: '*' },
           blobHTTPHeaders: { blobContentType: CONTENT_TYPE },
         });
@@ -47,9 +54,9 @@ export class BlobSnapshotStore implements SnapshotStore {
   }
 
   async read(area: StoreArea, name: string): Promise<StoredDocument | null> {
-    return this.#call(area, name, async (blob) => {
+    return this.#call(area, name, async (blob, abortSignal) => {
       try {
-        const { etag, readableStreamBody } = await blob.download();
+        const { etag, readableStreamBody } = await blob.download(undefined, undefined, { abortSignal });
         const chunks: Buffer[] = [];
         for await (const chunk of readableStreamBody ?? []) chunks.push(Buffer.from(chunk));
         return { bytes: new Uint8Array(Buffer.concat(chunks)), etag: etag ?? '' };
@@ -61,9 +68,10 @@ export class BlobSnapshotStore implements SnapshotStore {
   }
 
   async replace(area: 'state', name: string, bytes: Uint8Array, etag: string | null): Promise<'replaced' | 'conflict'> {
-    return this.#call(area, name, async (blob) => {
+    return this.#call(area, name, async (blob, abortSignal) => {
       try {
         await blob.upload(bytes as Uint8Array<ArrayBuffer>, bytes.byteLength, {
+          abortSignal,
           conditions: etag === null ? { ifNoneMatch: '*' } : { ifMatch: etag },
           blobHTTPHeaders: { blobContentType: CONTENT_TYPE },
         });
@@ -76,37 +84,47 @@ export class BlobSnapshotStore implements SnapshotStore {
   }
 
   async *list(area: StoreArea, prefix: string): AsyncIterable<string> {
-    for await (const blob of this.#containers[area].listBlobsFlat({ prefix })) yield blob.name;
+    const abortSignal = AbortSignal.timeout(this.#timeoutMs);
+    try {
+      for await (const blob of this.#containers[area].listBlobsFlat({ prefix, abortSignal })) yield blob.name;
+    } catch (error) {
+      throw storageError(area, prefix, error);
+    }
   }
 
   async #call<T>(
     area: StoreArea,
     name: string,
-    ask: (blob: ReturnType<ContainerClient['getBlockBlobClient']>) => Promise<T>,
+    ask: (blob: ReturnType<ContainerClient['getBlockBlobClient']>, abortSignal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     checkArtifactName(name);
     try {
-      return await ask(this.#containers[area].getBlockBlobClient(name));
+      return await ask(this.#containers[area].getBlockBlobClient(name), AbortSignal.timeout(this.#timeoutMs));
     } catch (error) {
-      if (error instanceof OperationError) throw error;
-      const { statusCode, code } = error as { statusCode?: number; code?: string };
-      const denied = statusCode === 401 || statusCode === 403;
-      throw new OperationError(
-        denied ? 'BLOB_DENIED' : 'BLOB_FAILED',
-        `${area}/${name}`,
-        `${code ?? 'no code'}, HTTP ${statusCode ?? 'none'}`,
-        {
-          nextStep: denied
-            ? 'give the app Storage Blob Data Contributor on the account'
-            : statusCode === 404
-              ? `is the container "${area}" there?`
-              : 'the storage account did not answer; try again',
-          retryable: !denied,
-          cause: error,
-        },
-      );
+      throw storageError(area, name, error);
     }
   }
+}
+
+function storageError(area: StoreArea, name: string, error: unknown): OperationError {
+  if (error instanceof OperationError) return error;
+  const { statusCode, code } = error as { statusCode?: number; code?: string };
+  const denied = statusCode === 401 || statusCode === 403;
+  const codeText = typeof code === 'string' ? code : ((error as Error).name ?? 'no code');
+  return new OperationError(
+    denied ? 'BLOB_DENIED' : 'BLOB_FAILED',
+    `${area}/${name}`,
+    `${codeText}, HTTP ${statusCode ?? 'none'}`,
+    {
+      nextStep: denied
+        ? 'give the app Storage Blob Data Contributor on the account'
+        : statusCode === 404
+          ? `is the container "${area}" there?`
+          : 'the storage account did not answer; try again',
+      retryable: !denied,
+      cause: error,
+    },
+  );
 }
 
 function isStatus(error: unknown, status: number): boolean {
