@@ -68,8 +68,12 @@ async function comparedBefore(
 ): Promise<string | null> {
   const stored = await store.read('reports', artifactNames.drift(vmKey, snapshot.session_id));
   if (stored === null) return null;
-  const drift = parseDocument(stored.bytes) as unknown as DriftDocument;
-  return drift.snapshot_sha256 === sha256 ? drift.baseline_session : null;
+  try {
+    const drift = parseDocument(stored.bytes) as unknown as DriftDocument | null;
+    return drift?.snapshot_sha256 === sha256 ? drift.baseline_session : null;
+  } catch {
+    return null; // something else lies there, which storing the comparison will say
+  }
 }
 
 /** What a baseline can be that nothing is compared with. */

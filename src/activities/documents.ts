@@ -25,7 +25,7 @@ export async function createOnce(
   });
 }
 
-/** Errors: `STORE_MISSING` when it is not there. */
+/** Errors: `STORE_MISSING` when it is not there, `STORE_CHANGED` when it is no JSON object or list. */
 export async function readDocument<T>(store: SnapshotStore, area: StoreArea, name: string): Promise<T> {
   const stored = await store.read(area, name);
   if (stored === null) {
@@ -33,7 +33,25 @@ export async function readDocument<T>(store: SnapshotStore, area: StoreArea, nam
       nextStep: 'was it deleted while the run went on?',
     });
   }
-  return parseDocument(stored.bytes) as T;
+  return parseStored<T>(area, name, stored.bytes);
+}
+
+// The parser's own words quote what it read: signed addresses, a firewall.
+function parseStored<T>(area: StoreArea, name: string, bytes: Uint8Array): T {
+  let value: unknown;
+  try {
+    value = parseDocument(bytes);
+  } catch {
+    throw changed(area, name);
+  }
+  if (typeof value !== 'object' || value === null) throw changed(area, name);
+  return value as T;
+}
+
+export function changed(area: StoreArea, name: string): OperationError {
+  return new OperationError('STORE_CHANGED', `${area}/${name}`, 'it is not what was written there', {
+    nextStep: `find out who can write to the container ${area}, then run again`,
+  });
 }
 
 export function readRequest(store: SnapshotStore, runId: string): Promise<RunRequest> {
@@ -71,9 +89,14 @@ export async function recordOutcome(
   return summarize(await readDocument<VmOutcome>(store, 'runs', name));
 }
 
+/** Errors: `STORE_CHANGED` */
 export async function readOutcome(store: SnapshotStore, runId: string, place: VmPlace): Promise<VmOutcome | null> {
-  const stored = await store.read('runs', artifactNames.outcome(runId, place));
-  return stored === null ? null : (parseDocument(stored.bytes) as unknown as VmOutcome);
+  const name = artifactNames.outcome(runId, place);
+  const stored = await store.read('runs', name);
+  if (stored === null) return null;
+  const outcome = parseStored<VmOutcome>('runs', name, stored.bytes);
+  if (typeof outcome.vm_id !== 'string' || typeof outcome.coverage !== 'string') throw changed('runs', name);
+  return outcome;
 }
 
 export function summarize(outcome: VmOutcome): OutcomeSummary {

@@ -1,6 +1,8 @@
-import { artifactNames } from '../core/artifact-names.ts';
+import { artifactNames, type VmPlace } from '../core/artifact-names.ts';
 import { documentBytes } from '../core/baseline/integrity.ts';
-import type { FinishRunInput, RunCounts, RunReport, VmOutcome } from '../core/contracts.ts';
+import type { FinishRunInput, RunCounts, RunReport, VmOutcome, VmTarget } from '../core/contracts.ts';
+import { OperationError } from '../core/errors.ts';
+import type { SnapshotStore } from '../core/ports.ts';
 import { addCounts, countOutcome } from '../core/run-counts.ts';
 import { worstOutcomeFirst } from '../core/run-report.ts';
 import { readDocument, readOutcome, readRequest, readTargetsPage, summarize, type TargetsIndex } from './documents.ts';
@@ -20,8 +22,7 @@ export const makeFinishRun =
       const targets = await readTargetsPage(store, runId, page);
       for (let from = 0; from < targets.length; from += READS_AT_ONCE) {
         const batch = targets.slice(from, from + READS_AT_ONCE).map(async (target, offset) => {
-          const outcome = await readOutcome(store, runId, { page, index: from + offset });
-          return outcome ?? failureOutcome(target, NOTHING_RECORDED);
+          return storedOutcome(store, runId, { page, index: from + offset }, target);
         });
         outcomes.push(...(await Promise.all(batch)));
       }
@@ -44,6 +45,21 @@ export const makeFinishRun =
     if ((await store.create('runs', name, documentBytes(report))) === 'created') return report.counts;
     return (await readDocument<RunReport>(store, 'runs', name)).counts;
   };
+
+async function storedOutcome(
+  store: SnapshotStore,
+  runId: string,
+  place: VmPlace,
+  target: VmTarget,
+): Promise<VmOutcome> {
+  try {
+    return (await readOutcome(store, runId, place)) ?? failureOutcome(target, NOTHING_RECORDED);
+  } catch (error) {
+    if (!(error instanceof OperationError) || error.retryable) throw error;
+    const { code, subject, what, nextStep } = error;
+    return failureOutcome(target, { reason: 'internal_error', code, message: `${subject}: ${what}`, nextStep });
+  }
+}
 
 const NOTHING_RECORDED = {
   reason: 'internal_error',

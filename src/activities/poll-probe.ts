@@ -1,10 +1,10 @@
-import { artifactNames } from '../core/artifact-names.ts';
+import { artifactNames, type SlicePlace } from '../core/artifact-names.ts';
 import { documentBytes } from '../core/baseline/integrity.ts';
 import { decodeRunCommandOutput } from '../core/capture/run-command-output.ts';
-import { decodeSlice, type Slice } from '../core/capture/slice.ts';
+import { decodeSlice, isSlice, type Slice } from '../core/capture/slice.ts';
 import type { ProbeStep, StartProbeInput } from '../core/contracts.ts';
-import type { RunCommandStatus } from '../core/ports.ts';
-import { readDocument, readTarget } from './documents.ts';
+import type { RunCommandStatus, SnapshotStore } from '../core/ports.ts';
+import { changed, readDocument, readTarget } from './documents.ts';
 import type { InspectionServices } from './services.ts';
 import { type StagedOperation, unavailableStep } from './start-probe.ts';
 
@@ -22,9 +22,10 @@ export const makePollProbe =
   ({ store, runner, now }: Pick<InspectionServices, 'store' | 'runner' | 'now'>) =>
   async (input: StartProbeInput): Promise<ProbeStep> => {
     const sliceName = artifactNames.slice(input);
-    const staged = await store.read('runs', sliceName);
-    if (staged !== null) return sliceStep((await readDocument<StagedSlice>(store, 'runs', sliceName)).slice);
-    const operation = await readDocument<StagedOperation>(store, 'runs', artifactNames.operation(input));
+    if ((await store.read('runs', sliceName)) !== null) return sliceStep((await readStagedSlice(store, input)).slice);
+    const operationName = artifactNames.operation(input);
+    const operation = await readDocument<StagedOperation>(store, 'runs', operationName);
+    if (typeof operation.state !== 'string') throw changed('runs', operationName);
     const target = await readTarget(store, input.runId, input);
     const polled = await runner.poll(target.vm_id, operation.state);
     if (polled.kind === 'unavailable') return unavailableStep(polled);
@@ -35,6 +36,14 @@ export const makePollProbe =
     await store.create('runs', sliceName, documentBytes(received));
     return sliceStep(decoded);
   };
+
+/** Errors: `STORE_MISSING`, `STORE_CHANGED` */
+export async function readStagedSlice(store: SnapshotStore, at: SlicePlace): Promise<StagedSlice> {
+  const name = artifactNames.slice(at);
+  const staged = await readDocument<StagedSlice>(store, 'runs', name);
+  if (!isSlice(staged.slice) || typeof staged.received_at !== 'string') throw changed('runs', name);
+  return staged;
+}
 
 /** The slice in a Run Command's result, or why there is none and whether another try may help. */
 export function decodeProbeOutput(

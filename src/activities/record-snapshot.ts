@@ -5,8 +5,8 @@ import { OperationError } from '../core/errors.ts';
 import { vmKey } from '../core/vm-id.ts';
 import { approveBaseline } from './approved-baseline.ts';
 import { compareWithBaseline } from './compare-with-baseline.ts';
-import { readDocument, readOutcome, readRequest, readTarget, recordOutcome, summarize } from './documents.ts';
-import type { StagedSlice } from './poll-probe.ts';
+import { changed, readOutcome, readRequest, readTarget, recordOutcome, summarize } from './documents.ts';
+import { readStagedSlice } from './poll-probe.ts';
 import { failureOutcome } from './record-failure.ts';
 import type { InspectionServices } from './services.ts';
 import { storeSnapshot, takeSnapshot } from './take-snapshot.ts';
@@ -54,10 +54,12 @@ async function inspectCapture(
   target: VmTarget,
 ): Promise<VmOutcome> {
   const staged = await Promise.all(
-    input.attempts.map((attempt, index) =>
-      readDocument<StagedSlice>(store, 'runs', artifactNames.slice({ ...input, slice: index + 1, attempt })),
-    ),
+    input.attempts.map((attempt, index) => readStagedSlice(store, { ...input, slice: index + 1, attempt })),
   );
+  const other = staged.findIndex(({ slice }) => slice.payloadSha256 !== input.sha256);
+  if (other !== -1) {
+    throw changed('runs', artifactNames.slice({ ...input, slice: other + 1, attempt: input.attempts[other] ?? 0 }));
+  }
   const taken = takeSnapshot(
     staged.map(({ slice }) => slice),
     {

@@ -160,6 +160,8 @@ export interface RecordSnapshotInput extends VmPlace {
   readonly capture: number;
   /** The attempt that succeeded, per slice, in order. */
   readonly attempts: readonly number[];
+  /** Of the payload, as every slice stated it when it was received: staging could be changed since. */
+  readonly sha256: string;
 }
 
 export interface RecordFailureInput extends VmPlace {

@@ -20,7 +20,7 @@ type SliceTaken =
   | { readonly kind: 'failed'; readonly failure: Failure };
 
 type CaptureTaken =
-  | { readonly kind: 'captured'; readonly attempts: readonly number[] }
+  | { readonly kind: 'captured'; readonly attempts: readonly number[]; readonly sha256: string }
   | { readonly kind: 'changed' }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
@@ -69,7 +69,8 @@ function* inspect(context: OrchestrationContext, input: VmInput): Generator<Task
     const taken = yield* takeCapture(context, input, capture, deadline);
     if (taken.kind === 'failed') return yield* recordFailure(context, input, taken.failure);
     if (taken.kind === 'captured') {
-      const record: RecordSnapshotInput = { runId, page, index, capture, attempts: taken.attempts };
+      const { attempts, sha256 } = taken;
+      const record: RecordSnapshotInput = { runId, page, index, capture, attempts, sha256 };
       return yield* callActivity<OutcomeSummary>(context, ACTIVITIES.recordSnapshot, record);
     }
   }
@@ -99,7 +100,7 @@ function* takeCapture(
     if (taken.sha256 !== first.sha256 || taken.of !== first.of) return { kind: 'changed' };
     attempts.push(taken.attempt);
   }
-  return { kind: 'captured', attempts };
+  return { kind: 'captured', attempts, sha256: first?.sha256 ?? '' };
 }
 
 function* takeSlice(

@@ -23,7 +23,15 @@ import { makeAzureServices } from '../../src/azure/services.ts';
 import { AzureVmDirectory } from '../../src/azure/vm-directory.ts';
 import { artifactNames } from '../../src/core/artifact-names.ts';
 import { companionText, sha256Hex } from '../../src/core/baseline/integrity.ts';
-import type { ProbeStep, RunMode, RunReport, StartProbeInput, VmOutcome } from '../../src/core/contracts.ts';
+import type {
+  ProbeStep,
+  RecordSnapshotInput,
+  RunMode,
+  RunReport,
+  StartProbeInput,
+  VmOutcome,
+} from '../../src/core/contracts.ts';
+import { OperationError } from '../../src/core/errors.ts';
 import { vmKey } from '../../src/core/vm-id.ts';
 
 // Durable activities run at least once: whatever runs twice, or dies half-way, must leave what one run leaves.
@@ -89,7 +97,13 @@ async function capture(runId: string): Promise<ProbeStep> {
   return step;
 }
 
-const record = (runId: string) => makeRecordSnapshot(services)({ ...place, runId, capture: 0, attempts: [0] });
+async function recorded(runId: string): Promise<RecordSnapshotInput> {
+  const step = await makePollProbe(services)(probe(runId));
+  assert.ok(step.kind === 'slice');
+  return { ...place, runId, capture: 0, attempts: [0], sha256: step.sha256 };
+}
+
+const record = async (runId: string) => makeRecordSnapshot(services)(await recorded(runId));
 
 async function everyBlob(): Promise<Map<string, string>> {
   const blobs = new Map<string, string>();
@@ -177,6 +191,7 @@ test('a record that died at any of its writes is finished by the next run, to th
   const whole = await everyBlob();
   const written = [...whole.keys()].filter((name) => !staged.has(name));
   assert.equal(written.length, 4);
+  const input = await recorded('fw_6');
   for (let keep = 0; keep < written.length; keep += 1) {
     let writes = 0;
     const dying = {
@@ -194,10 +209,7 @@ test('a record that died at any of its writes is finished by the next run, to th
       }),
     };
     await clear(written);
-    await assert.rejects(
-      makeRecordSnapshot(dying)({ ...place, runId: 'fw_6', capture: 0, attempts: [0] }),
-      /died here/,
-    );
+    await assert.rejects(makeRecordSnapshot(dying)(input), /died here/);
     await record('fw_6');
     assert.deepEqual(await everyBlob(), whole, `after dying at write ${keep + 1}`);
   }
@@ -304,6 +316,80 @@ test('an approved baseline that was replaced together with its companion is not 
   const response = await getSnapshot(request, services.store);
   assert.equal(response.status, 409);
   assert.match(String(response.body), /BASELINE_TAMPERED/);
+});
+
+const GARBLED = ['', 'x', 'null', '[]', '{}', '{"slice":{}}', '{"state":5}'];
+
+async function refusedAs(code: string, ask: () => Promise<unknown>, label: string): Promise<void> {
+  await assert.rejects(
+    ask,
+    (error) => {
+      assert.ok(error instanceof OperationError, `${label}: ${String(error)}`);
+      assert.deepEqual([error.code, error.retryable], [code, false], label);
+      return true;
+    },
+    label,
+  );
+}
+
+test('a staged document that is no longer what was written is said to be so, wherever it is read', async () => {
+  await open('fw_15', 'drift');
+  await capture('fw_15');
+  const at = { ...probe('fw_15') };
+  for (const text of GARBLED) {
+    await put('runs', artifactNames.slice(at), utf8(text));
+    await refusedAs('STORE_CHANGED', () => makePollProbe(services)(at), text);
+    await clear([`runs/${artifactNames.slice(at)}`]);
+    await put('runs', artifactNames.operation(at), utf8(text));
+    await refusedAs('STORE_CHANGED', () => makePollProbe(services)(at), text);
+  }
+  await put('runs', artifactNames.slice(at), utf8('{"slice":{}}'));
+  await makeRecordSnapshot(services)({ ...place, runId: 'fw_15', capture: 0, attempts: [0], sha256: '0'.repeat(64) });
+  const outcome = await readOutcome(services.store, 'fw_15', place);
+  assert.deepEqual([outcome?.verdict, outcome?.coverage, outcome?.problem?.code], [null, 'failed', 'STORE_CHANGED']);
+});
+
+test('slices that verify and are not those that were received are not a snapshot', async () => {
+  await open('fw_16', 'baseline');
+  await capture('fw_16');
+  await open('fw_16_drift', 'drift', 'fw_16');
+  const step = await capture('fw_16_drift');
+  await record('fw_16');
+  // As an intruder would, who wants a changed firewall to look like its baseline.
+  const name = (runId: string) => artifactNames.slice(probe(runId));
+  const other = new TextDecoder().decode((await services.store.read('runs', name('fw_16')))?.bytes);
+  await put('runs', name('fw_16_drift'), utf8(other));
+  assert.ok(step.kind === 'slice');
+  const sha256 = step.sha256.replace(/^./, (digit) => (digit === '0' ? '1' : '0'));
+  await makeRecordSnapshot(services)({ ...place, runId: 'fw_16_drift', capture: 0, attempts: [0], sha256 });
+  const outcome = await readOutcome(services.store, 'fw_16_drift', place);
+  assert.deepEqual([outcome?.verdict, outcome?.coverage, outcome?.problem?.code], [null, 'failed', 'STORE_CHANGED']);
+  assert.equal(await services.store.read('reports', artifactNames.drift(key(), 'fw_16_drift')), null);
+});
+
+test('an outcome that was garbled fails its VM in the report, and not the report', async () => {
+  for (const [index, text] of GARBLED.entries()) {
+    const runId = `fw_17_${index}`;
+    await open(runId, 'drift');
+    await put('runs', artifactNames.outcome(runId, place), utf8(text));
+    const at = '2026-01-01T00:00:00.000Z';
+    const counts = await makeFinishRun(services)({ runId, vms: 1, startedAt: at, finishedAt: at });
+    assert.deepEqual([counts.vms, counts.not_readable, counts.in_sync], [1, 1, 0], text);
+    const report = JSON.parse((await everyBlob()).get(`runs/${runId}/report.json`) ?? '') as RunReport;
+    assert.equal(report.outcomes[0]?.problem?.code, 'STORE_CHANGED', text);
+  }
+});
+
+test('a drift document that was there before and is none is a conflict', async () => {
+  await open('fw_18', 'baseline');
+  await capture('fw_18');
+  await record('fw_18');
+  for (const [index, text] of GARBLED.entries()) {
+    const runId = `fw_18_${index}`;
+    await put('reports', artifactNames.drift(key(), runId), utf8(text));
+    const { verdict, problem } = await compared(runId, null);
+    assert.deepEqual([verdict, problem?.code], [null, 'STORE_CONFLICT'], text);
+  }
 });
 
 test('of two baseline runs at once the later capture is approved, in whichever order they finish', async () => {

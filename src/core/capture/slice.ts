@@ -26,6 +26,27 @@ export interface Slice {
   readonly data: string;
 }
 
+const SLICE_FIELDS: Readonly<Record<keyof Slice, 'string' | 'number' | 'boolean'>> = {
+  nonce: 'string',
+  scriptVersion: 'number',
+  probeTimeUtc: 'string',
+  mode: 'string',
+  withCounters: 'boolean',
+  slice: 'number',
+  slices: 'number',
+  payloadBytes: 'number',
+  payloadSha256: 'string',
+  encoding: 'string',
+  encodedBytes: 'number',
+  data: 'string',
+};
+
+/** Whether a document has a slice's fields; what they hold is verified when the capture is assembled. */
+export function isSlice(value: unknown): value is Slice {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(SLICE_FIELDS).every(([key, type]) => typeof (value as Record<string, unknown>)[key] === type);
+}
+
 export interface ExpectedSlice {
   readonly nonce: string;
   readonly slice?: number;
