@@ -17,6 +17,9 @@ export interface ApprovedBaseline {
 }
 
 const REPLACE_ATTEMPTS = 5;
+const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z$/;
+/** How far the clocks of two workers may lie apart. */
+const CLOCK_SKEW_MS = 5 * 60_000;
 
 /** Errors: IntegrityError when what lies there is not what `approveBaseline` writes. */
 export async function readApproved(store: SnapshotStore, vmKey: string): Promise<ApprovedBaseline | null> {
@@ -50,25 +53,29 @@ function parsePointer(bytes: Uint8Array): ApprovedBaseline | null {
     SESSION_ID.test(sessionId) &&
     typeof sha256 === 'string' &&
     /^[0-9a-f]{64}$/.test(sha256) &&
-    typeof at === 'string';
+    typeof at === 'string' &&
+    ISO_TIME.test(at);
   return ok ? (value as unknown as ApprovedBaseline) : null;
 }
 
 /**
  * Makes a snapshot the approved baseline, unless a later one is approved already: two baseline runs at once, or an
- * activity that runs twice, end with the newest capture. A pointer that cannot be read is replaced: a new baseline is the
- * way out. Errors: `STATE_CONTENDED`.
+ * activity that runs twice, end with the newest capture. A pointer that cannot be read is replaced, and so is one from the
+ * future, which no new baseline would ever be later than: a new baseline is the way out. Errors: `STATE_CONTENDED`.
  */
 export async function approveBaseline(
   store: SnapshotStore,
   vmKey: string,
   snapshot: Snapshot,
   sha256: string,
+  now: Date,
 ): Promise<void> {
+  const latest = new Date(now.getTime() + CLOCK_SKEW_MS).toISOString();
   for (let attempt = 0; attempt < REPLACE_ATTEMPTS; attempt += 1) {
     const current = await readPointer(store, vmKey);
     const before = current?.approved ?? null;
-    if (before !== null && before.snapshot_at >= snapshot.snapshot_at) return;
+    const isLater = before !== null && before.snapshot_at >= snapshot.snapshot_at;
+    if (isLater && before.snapshot_at <= latest) return;
     const approved: ApprovedBaseline = {
       schema_version: 1,
       session_id: snapshot.session_id,

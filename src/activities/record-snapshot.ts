@@ -11,7 +11,7 @@ import { failureOutcome } from './record-failure.ts';
 import type { InspectionServices } from './services.ts';
 import { storeSnapshot, takeSnapshot } from './take-snapshot.ts';
 
-type Services = Pick<InspectionServices, 'store' | 'probeText'>;
+type Services = Pick<InspectionServices, 'store' | 'probeText' | 'now'>;
 
 /**
  * Verifies a capture, parses it, stores the snapshot with its companion, and in a drift run compares. Everything is
@@ -48,7 +48,7 @@ async function refusal(target: VmTarget, inspect: () => Promise<VmOutcome>): Pro
 }
 
 async function inspectCapture(
-  { store, probeText }: Services,
+  { store, probeText, now }: Services,
   input: RecordSnapshotInput,
   request: RunRequest,
   target: VmTarget,
@@ -92,7 +92,7 @@ async function inspectCapture(
     slices: taken.slices,
   };
   if (request.mode === 'baseline') {
-    if (request.approve !== false) await approveBaseline(store, key, snapshot, sha256);
+    if (request.approve !== false) await approveBaseline(store, key, snapshot, sha256, now());
     return outcome;
   }
   return { ...outcome, ...(await compareWithBaseline(store, key, taken.side, request.baseline)) };

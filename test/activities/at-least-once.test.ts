@@ -402,6 +402,22 @@ test('of two baseline runs at once the later capture is approved, in whichever o
   assert.equal((await readApproved(services.store, vmKey(target().id)))?.session_id, 'fw_8b');
 });
 
+test('a pointer whose time is none, or has not come yet, does not keep a new baseline from being approved', async () => {
+  await open('fw_19', 'baseline');
+  await capture('fw_19');
+  await record('fw_19');
+  const name = artifactNames.approved(key());
+  const pointer = JSON.parse(new TextDecoder().decode((await services.store.read('state', name))?.bytes)) as object;
+  for (const [index, at] of ['9999-12-31T00:00:00.000Z', 'z'].entries()) {
+    await put('state', name, utf8(JSON.stringify({ ...pointer, snapshot_at: at })));
+    const runId = `fw_19_${index}`;
+    await open(runId, 'baseline');
+    await capture(runId);
+    await record(runId);
+    assert.equal((await readApproved(services.store, key()))?.session_id, runId, at);
+  }
+});
+
 test('the first outcome of a VM stands, and a run without an outcome reports the VM as failed', async () => {
   await open('fw_9', 'drift');
   const finish = {
