@@ -171,7 +171,9 @@ function utf8Bytes(text: string): number[] {
   return bytes;
 }
 
-/** A pattern with a byte that cannot be printed is saved as a hex string, any other as a string. */
+const BACKSLASH = 0x5c;
+
+/** A pattern with a byte that cannot be printed, or a backslash at its end, is saved in hex, any other as a string. */
 export function rewriteString(options: RuleOption[]): RuleOption[] {
   return options.flatMap((option) => {
     if (option.name === '--to' && option.values[0] === '65535') return [];
@@ -179,10 +181,25 @@ export function rewriteString(options: RuleOption[]): RuleOption[] {
     const value = option.values[0] ?? '';
     const bytes = option.name === '--string' ? utf8Bytes(value) : hexStringBytes(value);
     if (bytes === null) return [option];
-    const printable = bytes.every((byte) => byte >= 0x20 && byte < 0x7f);
+    const printable = bytes.every((byte) => byte >= 0x20 && byte < 0x7f) && bytes.at(-1) !== BACKSLASH;
     if (printable) return [{ ...option, name: '--string', values: [String.fromCharCode(...bytes)] }];
     const digits = bytes.map((byte) => byte.toString(16).padStart(2, '0')).join('');
     return [{ ...option, name: '--hex-string', values: [`|${digits}|`] }];
+  });
+}
+
+/** Counters are updated unless that is negated: said plainly, it says nothing. */
+export function rewriteSet(options: RuleOption[]): RuleOption[] {
+  return options.filter(
+    ({ name, negated }) => negated || (name !== '--update-counters' && name !== '--update-subcounters'),
+  );
+}
+
+/** A negated range is kept with its ends exchanged: of one number nothing is left of the negation. */
+export function rewriteConnbytes(options: RuleOption[]): RuleOption[] {
+  return options.map((option) => {
+    const [low, high] = (option.values[0] ?? '').split(':');
+    return option.negated && low === high ? { ...option, negated: false } : option;
   });
 }
 
@@ -194,7 +211,7 @@ const WEEK_DAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
 export function rewriteTime(options: RuleOption[]): RuleOption[] {
   let result = options.flatMap((option) => {
     if (option.name === '--utc') return [];
-    if (option.name === '--localtz') return [made('--kerneltz')];
+    if (option.name === '--localtz') return has(options, '--kerneltz') ? [] : [made('--kerneltz')];
     if (option.name === '--monthdays') return daysThatMatch(option, MONTH_DAYS);
     return option.name === '--weekdays' ? daysThatMatch(option, WEEK_DAYS) : [option];
   });

@@ -69,7 +69,7 @@ export const TARGETS: readonly ExtensionSpec[] = [
   target('NFLOG', [
     option('--nflog-prefix', text()),
     option('--nflog-group', unsigned(65535), { silentDefault: '0' }),
-    option('--nflog-range', unsigned()),
+    option('--nflog-range', unsigned(), { silentDefault: '0' }),
     option('--nflog-size', unsigned()),
     option('--nflog-threshold', unsigned(65535), { silentDefault: '0' }),
   ]),
@@ -134,9 +134,9 @@ export const TARGETS: readonly ExtensionSpec[] = [
     option('--timeout', word()),
     option('--ctevents', CT_EVENTS),
     option('--expevents', flags('event list', ['new'])),
-    option('--zone-orig', choiceOrNumber()),
-    option('--zone-reply', choiceOrNumber()),
-    option('--zone', choiceOrNumber()),
+    option('--zone-orig', choiceOrNumber(), { silentDefault: '0' }),
+    option('--zone-reply', choiceOrNumber(), { silentDefault: '0' }),
+    option('--zone', choiceOrNumber(), { silentDefault: '0' }),
   ]),
   target('NOTRACK', []),
   target('SET', [
@@ -167,8 +167,8 @@ export const TARGETS: readonly ExtensionSpec[] = [
     'ECN',
     [
       option('--ecn-tcp-remove'),
-      option('--ecn-tcp-cwr', unsigned(1)),
       option('--ecn-tcp-ece', unsigned(1)),
+      option('--ecn-tcp-cwr', unsigned(1)),
       option('--ecn-ip-ect', unsigned(3)),
     ],
     { families: IPV4 },

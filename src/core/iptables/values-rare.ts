@@ -1,4 +1,4 @@
-import { maskPrefix, readIpv4Mask, readUnsigned } from './addresses.ts';
+import { ipv6MaskPrefix, maskPrefix, readIpv4Mask, readIpv6Mask, readUnsigned } from './addresses.ts';
 import type { Grammar, TypedValue } from './extension.ts';
 import { canonicalAddress, flags, numberSet, printHex, range, readMasked, readUnsigned64, unsigned } from './values.ts';
 
@@ -253,6 +253,19 @@ const CHUNKS: readonly (readonly [string, number])[] = [
 ];
 const CHUNK_NUMBERS = new Map(CHUNKS);
 
+/** The flags in the order of their bits; one that is asked for set and unset (`Bb`) is asked for set. */
+const CHUNK_FLAGS = 'IUBET';
+
+function printChunk(name: string, chunkFlags: string): string {
+  if (chunkFlags === '') return name;
+  const asked = [...new Set(chunkFlags)].filter((flag) => {
+    const whenSet = flag.toUpperCase();
+    return flag === whenSet || !chunkFlags.includes(whenSet);
+  });
+  asked.sort((a, b) => CHUNK_FLAGS.indexOf(a.toUpperCase()) - CHUNK_FLAGS.indexOf(b.toUpperCase()));
+  return `${name}:${asked.join('')}`;
+}
+
 export const sctpChunks: Grammar = grammar(
   'chunk[:flags][,…]',
   (text) => {
@@ -263,7 +276,7 @@ export const sctpChunks: Grammar = grammar(
     });
     if (chunks.some(({ name, chunkFlags }) => !CHUNK_NUMBERS.has(name) || !/^[a-zA-Z]*$/.test(chunkFlags))) return null;
     chunks.sort((a, b) => (CHUNK_NUMBERS.get(a.name) ?? 0) - (CHUNK_NUMBERS.get(b.name) ?? 0));
-    return chunks.map(({ name, chunkFlags }) => (chunkFlags === '' ? name : `${name}:${chunkFlags}`)).join(',');
+    return chunks.map(({ name, chunkFlags }) => printChunk(name, chunkFlags)).join(',');
   },
   (canonical) => canonical.split(','),
 );
@@ -329,7 +342,7 @@ export const ipv6Options: Grammar = grammar(
       const number = readUnsigned(type, 255);
       const size = length === undefined ? 0 : readUnsigned(length, 255);
       if (number === null || size === null) return null;
-      return length === undefined ? String(number) : `${number}:${size}`;
+      return length === undefined || size === 255 ? String(number) : `${number}:${size}`;
     });
     return printed.includes(null) ? null : printed.join(',');
   },
@@ -419,10 +432,22 @@ export const prefixOrMask: Grammar = {
       const prefix = mask === null ? null : maskPrefix(mask);
       return prefix === null ? null : String(prefix);
     }
-    const prefix = readUnsigned(text, 128);
+    const mask = readIpv6Mask(text);
+    const prefix = mask === null ? null : ipv6MaskPrefix(mask);
     return prefix === null ? null : String(prefix);
   },
   typed: Number,
+};
+
+/** A label by name or by number, saved in quotes either way. */
+export const label: Grammar = {
+  kind: 'label',
+  canonical: (text) => {
+    const number = readUnsigned(text, 127);
+    return number === null ? text : String(number);
+  },
+  typed: (canonical) => canonical,
+  quote: (value) => `"${value}"`,
 };
 
 export const addressList: Grammar = {

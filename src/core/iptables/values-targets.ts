@@ -1,7 +1,7 @@
 import { readUnsigned } from './addresses.ts';
 import type { Grammar } from './extension.ts';
 import type { Family } from './model.ts';
-import { canonicalAddress, canonicalNetwork, isShortIpv4, readPort } from './values.ts';
+import { canonicalAddress, canonicalNetwork, isShortIpv4, readDecimalPort, readPort } from './values.ts';
 
 /** The grammars of the targets. */
 
@@ -70,7 +70,7 @@ export const natRange: Grammar = grammar('[address[-address]][:port[-port]]', (t
 export const portSpan: Grammar = grammar('port[-port]', canonicalPorts);
 
 export const portNumber: Grammar = grammar('port', (text) => {
-  const port = readPort(text);
+  const port = readDecimalPort(text);
   return port === null ? null : String(port);
 });
 
@@ -108,7 +108,7 @@ export const logLevel: Grammar = grammar('level', (text) => {
 
 /** A traffic class: two hexadecimal numbers. */
 export const class32: Grammar = grammar('major:minor', (text) => {
-  const parts = /^([0-9a-fA-F]{1,8}):([0-9a-fA-F]{1,8})$/.exec(text);
+  const parts = /^(?:0[xX])?([0-9a-fA-F]{1,8}):(?:0[xX])?([0-9a-fA-F]{1,8})$/.exec(text);
   if (parts === null) return null;
   const major = Number.parseInt(parts[1] ?? '', 16) & 0xffff;
   const minor = Number.parseInt(parts[2] ?? '', 16) & 0xffff;

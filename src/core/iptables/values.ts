@@ -166,6 +166,13 @@ function asRange(separator: string): (canonical: string) => TypedValue {
   };
 }
 
+/** As getaddrinfo reads a port: always decimal, so that `010` is 10 where other options take it for octal 8. */
+export function readDecimalPort(value: string): number | null {
+  if (!/^[0-9]{1,24}$/.test(value)) return servicePort(value) ?? null;
+  const port = Number(value);
+  return port <= 65535 ? port : null;
+}
+
 /** `a`, `a:b`, `a:`, `:b`: one number where both ends are equal. */
 export function range(kind: string, max: number, read = (value: string) => readUnsigned(value, max)): Grammar {
   return grammar(
@@ -187,6 +194,7 @@ export function range(kind: string, max: number, read = (value: string) => readU
 }
 
 export const portRange: Grammar = range('port[:port]', 65535, readPort);
+export const decimalPortRange: Grammar = range('port[:port]', 65535, readDecimalPort);
 
 /** The multiport list: the order is kept, as the kernel keeps it. */
 export const portList: Grammar = grammar(
