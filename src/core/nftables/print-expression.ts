@@ -1,8 +1,18 @@
 import { listOf, printDuration, printStateful, quoted, words } from './print-stateful.ts';
+import { isSymbolType, printSymbol, type SymbolTypeName, symbolTypeOfPayload } from './symbols.ts';
 import { type NftExpression, printExpressionJson } from './typed.ts';
 
 /** How nft prints values of a type; of a concatenation, part by part. */
-export type Datatype = 'plain' | 'text' | 'mark' | 'duration' | 'flags' | 'presence' | 'hex' | readonly Datatype[];
+export type Datatype =
+  | 'plain'
+  | 'text'
+  | 'mark'
+  | 'duration'
+  | 'flags'
+  | 'presence'
+  | 'hex'
+  | SymbolTypeName
+  | readonly Datatype[];
 
 /** An expression as nft prints it. `type` says how values are written; see `datatypeOf`. */
 export function printExpression(expression: NftExpression, type: Datatype = 'plain'): string {
@@ -19,7 +29,7 @@ export function printExpression(expression: NftExpression, type: Datatype = 'pla
       if (typeof expression.members === 'string') return expression.members;
       return `{ ${expression.members.map((member) => printElement(member, type)).join(', ')} }`;
     case 'range':
-      return expression.operands.map((operand) => printExpression(operand, type)).join('-');
+      return expression.operands.map((operand) => printRangeEnd(operand, type)).join('-');
     case 'prefix':
       return `${printExpression(expression.fields.addr ?? NOTHING, type)}/${expression.fields.len ?? ''}`;
     case 'concat':
@@ -59,6 +69,19 @@ export function printExpression(expression: NftExpression, type: Datatype = 'pla
 }
 
 const NOTHING: NftExpression = { kind: 'value', value: '' };
+
+/** The ends of a range are numbers: `icmp type 0-8`, `ct expiration 60s-120s`, `tcp flags 0x1-0x5`. */
+function printRangeEnd(end: NftExpression, type: Datatype): string {
+  if (end.kind !== 'value' || typeof end.value === 'boolean') return printExpression(end, type);
+  if (isSymbolType(type)) return printSymbol(end.value, type, true);
+  if (type === 'duration' && typeof end.value === 'number') return `${end.value}s`;
+  const bit = type === 'flags' && typeof end.value === 'string' ? TCP_FLAGS.get(end.value) : undefined;
+  return bit === undefined ? printValue(end.value, type) : `0x${bit.toString(16)}`;
+}
+
+const TCP_FLAGS: ReadonlyMap<string, number> = new Map(
+  ['fin', 'syn', 'rst', 'psh', 'ack', 'urg', 'ecn', 'cwr'].map((name, bit) => [name, 1 << bit]),
+);
 
 function binaryType(own: Datatype, wanted: Datatype): Datatype {
   if (own === 'mark' || own === 'flags') return own;
@@ -158,6 +181,7 @@ function offsetOf(offset: number | undefined): string {
 function printValue(value: string | number | boolean, type: Datatype): string {
   if (typeof value === 'boolean')
     return type === 'presence' ? (value ? 'exists' : 'missing') : value ? 'true' : 'false';
+  if (isSymbolType(type)) return printSymbol(value, type, false);
   if (typeof value === 'string')
     return type === 'text' && value !== '*' && !/^\d+$/.test(value) ? quoted(value) : value;
   if (type === 'mark') return `0x${value.toString(16).padStart(8, '0')}`;
@@ -207,6 +231,8 @@ export function datatypeOf(expression: NftExpression): Datatype {
           ? ['presence', 'text']
           : 'presence';
     case 'exthdr':
+      if (expression.fields.name === 'mh' && expression.fields.field === 'type') return 'mh_type';
+      return expression.fields.field === undefined ? 'presence' : 'plain';
     case 'ip option':
     case 'sctp chunk':
       return expression.fields.field === undefined ? 'presence' : 'plain';
@@ -217,7 +243,10 @@ export function datatypeOf(expression: NftExpression): Datatype {
         : 'plain';
     case 'payload':
       if (expression.fields.base !== undefined) return 'hex';
-      return expression.fields.protocol === 'tcp' && expression.fields.field === 'flags' ? 'flags' : 'plain';
+      if (expression.fields.protocol === 'tcp' && expression.fields.field === 'flags') return 'flags';
+      return symbolTypeOfPayload(expression.fields.protocol, expression.fields.field) ?? 'plain';
+    case 'rt':
+      return expression.fields.key === 'ipsec' ? 'presence' : 'plain';
     case 'concat':
       return expression.operands.map(datatypeOf);
     case '&':
@@ -237,6 +266,11 @@ const META_TYPES: ReadonlyMap<string, Datatype> = new Map(
   Object.entries({
     mark: 'mark',
     ipsec: 'presence',
+    protocol: 'ether_type',
+    pkttype: 'pkt_type',
+    day: 'day',
+    iifgroup: 'devgroup',
+    oifgroup: 'devgroup',
     ...Object.fromEntries(
       [
         'iif',
@@ -249,11 +283,8 @@ const META_TYPES: ReadonlyMap<string, Datatype> = new Map(
         'oifkind',
         'sdifname',
         'sdif',
-        'iifgroup',
-        'oifgroup',
         'rtclassid',
         'hour',
-        'day',
         'time',
         'ibridge',
         'obridge',
@@ -266,6 +297,7 @@ const CT_TYPES: ReadonlyMap<string, Datatype> = new Map<string, Datatype>([
   ['mark', 'mark'],
   ['helper', 'text'],
   ['expiration', 'duration'],
+  ['direction', 'ct_dir'],
   ['state', 'flags'],
   ['status', 'flags'],
   ['event', 'hex'],

@@ -79,7 +79,9 @@ function printFields(statement: Extract<NftStatement, { form: 'fields' }>, famil
     }
     case 'dup': {
       const { addr, dev } = statement.fields;
-      return words('dup to', addr && printExpression(addr), dev && `device ${printExpression(dev, 'text')}`);
+      // In a netdev table there are only devices to send a copy to.
+      const to = addr && printExpression(addr, family === 'netdev' ? 'text' : 'plain');
+      return words('dup to', to, dev && `device ${printExpression(dev, 'text')}`);
     }
     case 'fwd': {
       const { family, addr, dev } = statement.fields;
@@ -103,7 +105,7 @@ function printFields(statement: Extract<NftStatement, { form: 'fields' }>, famil
     case 'tproxy': {
       const { family, addr, port } = statement.fields;
       // An address of IPv6 stands in brackets here, with a port or without.
-      const bare = addr !== undefined && port === undefined && family === 'ip6';
+      const bare = addr?.kind === 'value' && port === undefined && String(addr.value).includes(':');
       return words('tproxy', family, `to ${bare ? `[${printExpression(addr)}]` : endpoint(addr, port)}`);
     }
     case 'synproxy': {
@@ -196,7 +198,9 @@ function printReject({ type, expr }: FieldsOf<'reject'>, family: string): string
 function printNat(kind: string, { addr, port, family, flags, type_flags }: FieldsOf<'dnat'>): string {
   const prefix = listOf(type_flags).includes('prefix') ? 'prefix' : undefined;
   const to = addr === undefined && port === undefined ? undefined : `to ${endpoint(addr, port)}`;
-  return words(kind, family, prefix, to, flagList(flags));
+  // Of a map of networks nft lists the flag `netmap`, which its text has no word for: `prefix` says it.
+  const own = listOf(flags).filter((flag) => flag !== 'netmap');
+  return words(kind, family, prefix, to, own.length === 0 ? undefined : own.join(','));
 }
 
 function flagList(flags: string | readonly string[] | undefined): string | undefined {

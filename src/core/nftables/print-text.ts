@@ -4,6 +4,7 @@ import { type Datatype, printElement, printExpression } from './print-expression
 import { printDuration, printLimit, quoted } from './print-stateful.ts';
 import { printStatement } from './print-statement.ts';
 import { filledByRules } from './references.ts';
+import { isSymbolType } from './symbols.ts';
 import { type NftStatement, typeExpression, typeStatement } from './typed.ts';
 
 /**
@@ -158,7 +159,9 @@ function datatypeOfNames(type: Json | undefined): Datatype {
   if (type !== undefined && isJsonArray(type)) return type.map(datatypeOfNames);
   if (typeof type !== 'string') return 'plain';
   if (type.includes(' . ')) return type.split(' . ').map(datatypeOfNames);
-  return type === 'mark' ? 'mark' : TEXT_TYPES.has(type) ? 'text' : 'plain';
+  if (type === 'mark' || isSymbolType(type)) return type;
+  if (type === 'tcp_flag') return 'flags';
+  return type === 'time' ? 'duration' : TEXT_TYPES.has(type) ? 'text' : 'plain';
 }
 
 function printFlowtable(flowtable: NftObject): string {

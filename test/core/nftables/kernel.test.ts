@@ -13,6 +13,7 @@ import {
   parseNftRuleset,
   printNftJson,
   printNftText,
+  printRuleText,
 } from '../../../src/core/nftables/index.ts';
 import { fixturePath, kernelSkipReason, sharedPath, sharedTest } from '../../support/environment.ts';
 
@@ -65,6 +66,18 @@ test('What is printed as text is what nft prints', { skip }, () => {
       .map((line) => line.replace(/ expires \w+/g, '').trimEnd())
       .filter((line) => line !== '');
   assert.deepEqual(lines(printNftText(read(json))), lines(text ?? ''));
+});
+
+test('What a netdev rule sends to another device prints as nft prints it', { skip }, () => {
+  const rules = ['dup to "lo"', 'dup to iifname map { "a" : "lo" }', 'fwd to meta mark map { 0x00000001 : "lo" }'];
+  const chain = 'type filter hook ingress device "lo" priority filter; policy accept;';
+  const text = `table netdev t {\n chain c {\n ${[chain, ...rules].join('\n ')}\n }\n}\n`;
+  const [json] = inNamespace({ 'ruleset.nft': text }, `nft -f ruleset.nft; ${LIST}`);
+  const printed = read(json)
+    .tables.get('netdev/t')
+    ?.chains.get('c')
+    ?.rules.map((rule) => printRuleText(rule));
+  assert.deepEqual(printed, rules);
 });
 
 test('The printed text loads, and lists back equal', { skip }, () => {
