@@ -184,7 +184,14 @@ function write(value: Json, depth: number, out: Out): void {
         writeOr(body, depth + 1, out);
         return;
       case '&':
-        writeAnd(body, depth + 1, out);
+        writeAnd(chainOf(kind, body), depth + 1, out);
+        return;
+      case '^':
+      case '<<':
+      case '>>':
+        out.push('{"', kind, '":');
+        write(chainOf(kind, body), depth + 1, out);
+        out.push('}');
         return;
       default:
     }
@@ -308,11 +315,24 @@ function writeSorted(items: readonly Json[], depth: number, open: string, out: O
   out.push(open, texts.length > 1 ? texts.sort().join(',') : (texts[0] ?? ''));
 }
 
+/** `{"^": [{"^": [a, b]}, c]}` as nft lists it from 1.1.0 on: `[a, b, c]`. Bracketed on the left only: so nft reads it. */
+function chainOf(kind: string, operands: readonly Json[]): readonly Json[] {
+  const parts: (readonly Json[])[] = [operands];
+  for (let first = operands[0] ?? null; onlyKey(first) === kind; ) {
+    const inner = (first as JsonObject)[kind];
+    if (inner === undefined || !isArray(inner) || inner.length === 0) break;
+    parts.push(inner);
+    first = inner[0] as Json;
+  }
+  if (parts.length === 1) return operands;
+  return parts.reverse().flatMap((part, index) => (index === 0 ? part : part.slice(1)));
+}
+
 function writeAnd(operands: readonly Json[], depth: number, out: Out): void {
   out.push('{"&":[');
   for (const [index, operand] of operands.entries()) {
     if (index > 0) out.push(',');
-    if (index === 1 && isArray(operand)) writeOr(operand, depth, out);
+    if (index > 0 && isArray(operand)) writeOr(operand, depth, out);
     else write(operand, depth, out);
   }
   out.push(']}');

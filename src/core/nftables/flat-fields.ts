@@ -162,7 +162,8 @@ function addMatch(
       if (PROTOCOLS.has(protocol)) fields.set('protocol', { value: protocol, negated: false });
     }
     if (name === null || value === undefined) continue;
-    const mask = masked === undefined ? '' : ` & ${valueText(part.kind === '&' ? part.operands[1] : undefined)}`;
+    const masks = part.kind === '&' ? part.operands.slice(1) : [];
+    const mask = masks.map((one) => ` & ${valueText(one)}`).join('');
     const comparison = op === '<' || op === '>' || op === '<=' || op === '>=' ? op : '';
     const text = `${comparison}${valueText(value)}${mask}`;
     const known = fields.get(name);

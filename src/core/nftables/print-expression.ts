@@ -58,10 +58,12 @@ export function printExpression(expression: NftExpression, type: Datatype = 'pla
     case '^':
     case '<<':
     case '>>': {
-      const [left = NOTHING, right = NOTHING] = expression.operands;
+      // Three and more where nft has joined a chain of one operator, as it does from 1.1.0 on.
+      const [left = NOTHING, ...others] = expression.operands;
       const own = datatypeOf(left);
       const typeOfRight = expression.kind === '<<' || expression.kind === '>>' ? 'plain' : binaryType(own, type);
-      return `${printOperand(left, type)} ${expression.kind} ${printOperand(right, typeOfRight)}`;
+      const right = others.map((operand) => ` ${expression.kind} ${printOperand(operand, typeOfRight)}`);
+      return `${printOperand(left, type)}${right.join('')}`;
     }
     default:
       return printSelector(expression);

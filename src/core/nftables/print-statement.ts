@@ -151,7 +151,8 @@ function typeForRight(left: NftExpression, right: NftExpression): Datatype {
 /** `tcp flags syn / fin,syn,rst,ack`. */
 function printMaskedFlags(op: string, left: NftExpression, right: NftExpression): string | null {
   if (left.kind !== '&' || (op !== '==' && op !== '!=')) return null;
-  const [subject = NOTHING, mask = NOTHING] = left.operands;
+  const [subject = NOTHING, mask = NOTHING, ...others] = left.operands;
+  if (others.length > 0) return null;
   if (datatypeOf(subject) !== 'flags' || subject.kind !== 'payload') return null;
   if (right.kind === 'set' || right.kind === 'set_reference') return null;
   const value = flagNames(right).join(',');

@@ -18,6 +18,7 @@ import { listing } from './listings.ts';
 const place = { family: 'inet', table: 't', chain: 'c' };
 const field = (protocol: string, name: string) => ({ payload: { protocol, field: name } });
 const is = (left: object, right: unknown, op = '==') => ({ match: { op, left, right } });
+const mark = (value: unknown) => ({ mangle: { key: { meta: { key: 'mark' } }, value } });
 
 function ruleOf(...expr: readonly unknown[]): NftRule {
   const { ruleset } = parseNftRuleset(
@@ -66,6 +67,12 @@ const SAME: readonly (readonly [what: string, a: readonly unknown[], b: readonly
     [{ masquerade: { flags: 'random' } }],
     [{ masquerade: { flags: ['random'] } }],
   ],
+  // From 1.1.0 on nft lists `a ^ b ^ c` as one operation of three; before, as two of two.
+  ...['&', '^', '<<'].map((operator): [string, unknown[], unknown[]] => [
+    `a chain of ${operator}, nested and flat`,
+    [mark({ [operator]: [{ [operator]: [{ meta: { key: 'mark' } }, { ct: { key: 'mark' } }] }, 5] })],
+    [mark({ [operator]: [{ meta: { key: 'mark' } }, { ct: { key: 'mark' } }, 5] })],
+  ]),
   [
     'a statement printed as text',
     ['update @pinned { ip saddr . ct original proto-dst timeout 1m30s : ip daddr . tcp dport }'],
@@ -105,6 +112,8 @@ const DIFFERENT: readonly (readonly [what: string, a: readonly unknown[], b: rea
     [is({ concat: [field('ip', 'saddr'), field('ip', 'daddr')] }, '@s')],
     [is({ concat: [field('ip', 'daddr'), field('ip', 'saddr')] }, '@s')],
   ],
+  ['a chain of three and of two', [mark({ '^': [1, 2, 3] })], [mark({ '^': [1, 2] })]],
+  ['shifts bracketed left and right', [mark({ '<<': [1, { '<<': [2, 3] }] })], [mark({ '<<': [{ '<<': [1, 2] }, 3] })]],
   ['a rule with and without a counter', [{ accept: null }], [{ counter: null }, { accept: null }]],
   [
     'a value that holds a separator',
@@ -306,6 +315,16 @@ test('A rule prints in one line, with or without what its counters stand at', ()
   assert.equal(
     printRuleText(ruleOf('jump {\n\t\t\ttcp dport 80 accept\n\t\t\tdrop\n\t\t}')),
     'jump { tcp dport 80 accept; drop }',
+  );
+  for (const operator of ['&', '|', '^', '<<', '>>']) {
+    assert.equal(
+      printRuleText(ruleOf(mark({ [operator]: [{ meta: { key: 'mark' } }, { ct: { key: 'mark' } }, 5] }))),
+      `meta mark set meta mark ${operator} ct mark ${operator} ${operator.length === 2 ? '5' : '0x00000005'}`,
+    );
+  }
+  assert.equal(
+    printRuleText(ruleOf(is({ '&': [{ payload: { protocol: 'tcp', field: 'flags' } }, ['syn', 'ack'], 3] }, 'syn'))),
+    'tcp flags & (syn | ack) & 0x3 == syn',
   );
   assert.equal(printRuleText(ruleOf({ teleport: { to: 'moon' } })), '{"teleport":{"to":"moon"}}');
 });
