@@ -172,8 +172,9 @@ function diffSets(before: NftTable, after: NftTable, age: number, changes: NftCh
       if (age <= 0 || !filled.has(name)) changes.push({ kind: 'set_removed', table, set });
       continue;
     }
-    const attributes = diffSetAttributes(set, now, age);
     const moving = filled.has(name) || set.flags.includes('dynamic') || now.flags.includes('dynamic');
+    const attributes = diffSetAttributes(set, now, age);
+    if (age === 0 && !moving) attributes.push(...diffCount(set, now));
     const elements = moving ? { added: [], removed: [], changed: [] } : diffElements(set, now);
     if (attributes.length + elements.added.length + elements.removed.length + elements.changed.length === 0) continue;
     changes.push({
@@ -206,11 +207,24 @@ function diffSetAttributes(before: NftSet, after: NftSet, age: number): Attribut
 function setAttributes(set: NftSet, age: number): Map<string, Json> {
   const attributes = attributesOf(set.raw, CHAIN_PLACE);
   attributes.delete('flags');
+  attributes.delete(COUNT);
   // 1.0 does not print `dynamic`.
   const flags = set.flags.filter((flag) => age === 0 || flag !== 'dynamic').sort();
   if (flags.length > 0) attributes.set('flags', flags);
   return attributes;
 }
+
+/**
+ * How many elements a set has, as nft prints it of sets with a size since 2026: of a terse listing, the only sign that
+ * some came or went. Where elements are listed they say it, and where they expire it moves by itself.
+ */
+function diffCount(before: NftSet, after: NftSet): AttributeChange[] {
+  const told = [before, after].some((set) => set.elements.length > 0 || set.flags.includes('timeout'));
+  const [old = 0, now = 0] = [before.raw[COUNT], after.raw[COUNT]];
+  return told || old === now ? [] : [{ name: COUNT, before: before.raw[COUNT], after: after.raw[COUNT] }];
+}
+
+const COUNT = 'count';
 
 /** Values that move by themselves, by type of object. */
 const OBJECT_MOVING: ReadonlyMap<string, readonly string[]> = new Map([

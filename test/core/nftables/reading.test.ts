@@ -299,6 +299,36 @@ test('A listing that has a value twice is compared by count, in any order', () =
   assert.deepEqual([change.elementsAdded, change.elementsRemoved, change.elementsChanged], [others, [named], []]);
 });
 
+test('How many elements a set has is told by its elements, and by the count alone where they are not listed', () => {
+  const changes = (before: object, after: object, version = '1.1.6') => {
+    const read = (set: object, nft: string) =>
+      parseNftRuleset(
+        JSON.stringify({
+          nftables: [
+            { metainfo: { version: nft, json_schema_version: 1 } },
+            { table: { family: 'inet', name: 't' } },
+            { set: { family: 'inet', table: 't', name: 's', type: 'ipv4_addr', size: 9, ...set } },
+          ],
+        }),
+      ).ruleset;
+    return diffRulesets(read(before, version), read(after, '1.1.6')).changes;
+  };
+  const one = { count: 1, elem: ['192.0.2.1'] };
+  const two = { count: 2, elem: ['192.0.2.1', '192.0.2.2'] };
+  const [added, ...others] = changes(one, two);
+  assert.deepEqual(others, []);
+  assert.ok(added?.kind === 'set_changed');
+  assert.deepEqual([added.attributes, added.elementsAdded], [[], ['192.0.2.2']]);
+  assert.deepEqual(changes({ flags: ['dynamic'], ...one }, { flags: ['dynamic'], ...two }), []);
+  assert.deepEqual(changes({ elem: one.elem }, one, '1.0.6'), []);
+  assert.deepEqual(changes({ count: 1, flags: ['timeout'] }, { count: 2, flags: ['timeout'] }), []);
+  const [terse] = changes({ count: 1 }, { count: 2 });
+  assert.ok(terse?.kind === 'set_changed');
+  assert.deepEqual(terse.attributes, [{ name: 'count', before: 1, after: 2 }]);
+  assert.deepEqual(changes({}, { count: 2 }).length, 1);
+  assert.deepEqual(changes({}, { count: 2 }, '1.0.6'), []);
+});
+
 test('Changes of an unreadable part are seen', () => {
   const cut = (tail: string) =>
     parseNftRuleset(`{"nftables": [{"table": {"family": "ip", "name": "t"}}, {"rule": ${tail}`).ruleset;
