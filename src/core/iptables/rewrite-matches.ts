@@ -69,6 +69,8 @@ export function rewriteHashlimit(options: RuleOption[], family: Family): RuleOpt
   let seconds = 1;
   let printedSeconds = 1;
   let inBytes = false;
+  // Then the unit of the rate is kept as an interval, and the rate is saved as one of a second.
+  const isRateMatch = has(options, '--hashlimit-rate-match');
   let result = options.map((option) => {
     if (option.name !== '--hashlimit-upto' && option.name !== '--hashlimit-above') return option;
     const rate = readRate(option.values[0] ?? '');
@@ -76,7 +78,9 @@ export function rewriteHashlimit(options: RuleOption[], family: Family): RuleOpt
       inBytes = true;
       return option;
     }
-    const printed = printRate(rate.count, rate.seconds, HASHLIMIT_SCALE);
+    const printed = isRateMatch
+      ? { text: `${rate.count}/sec`, seconds: 1 }
+      : printRate(rate.count, rate.seconds, HASHLIMIT_SCALE);
     if (printed === null) return option;
     seconds = rate.seconds;
     printedSeconds = printed.seconds;
@@ -84,6 +88,11 @@ export function rewriteHashlimit(options: RuleOption[], family: Family): RuleOpt
   });
   if (!inBytes && !has(result, '--hashlimit-burst')) {
     result = [...result.slice(0, 1), made('--hashlimit-burst', '5'), ...result.slice(1)];
+  }
+  if (isRateMatch) {
+    const interval = options.find(({ name }) => name === '--hashlimit-rate-interval')?.values[0] ?? String(seconds);
+    result = result.filter(({ name }) => name !== '--hashlimit-rate-interval');
+    if (interval !== '1') result.push(made('--hashlimit-rate-interval', interval));
   }
   const whole = family === 'ipv4' ? '32' : '128';
   result = result.filter(
