@@ -175,13 +175,25 @@ const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
-// nft 1.0.6 prints freed memory as the value of a table's only flag; where that is no UTF-8 its output stops there.
-const GARBLED_TABLE = /^(\{\s*"table"\s*:\s*\{[^{}[\]]*?),?\s*"flags"\s*:(?!\s*[["])[^{}]*\}?\s*\}?\s*$/;
+const TABLE_ITEM = /^\{\s*"table"\s*:\s*\{/;
+const GARBLED_FLAGS = /"flags"\s*:(?!\s*[["])/;
+const GARBLED_CHARACTERS_MAX = 4096;
 
+/**
+ * A table whose only flag nft 1.0.6 printed as freed memory; where that is no UTF-8 its output stops there. Null for
+ * anything else. In steps, since one expression for all of it would try a run of blanks in every way there is.
+ */
 function repairTable(item: string): Json | null {
-  const match = item.length <= 4096 ? GARBLED_TABLE.exec(item) : null;
-  if (match === null) return null;
-  return parseItem(`${match[1]}, "flags": "unreadable"}}`) ?? null;
+  const head = item.length <= GARBLED_CHARACTERS_MAX ? TABLE_ITEM.exec(item)?.[0] : undefined;
+  if (head === undefined) return null;
+  const close = item.indexOf('}', head.length);
+  const end = close === -1 ? '' : item.slice(close + 1).trim();
+  const body = item.slice(head.length, close === -1 ? undefined : close);
+  const flags = GARBLED_FLAGS.exec(body)?.index;
+  if (flags === undefined || body.includes('{') || !['', '}'].includes(end)) return null;
+  const members = body.slice(0, flags).trimEnd().replace(/,$/, '');
+  if (/[[\]]/.test(members)) return null;
+  return parseItem(`${head}${members}, "flags": "unreadable"}}`) ?? null;
 }
 
 function tableName(item: Json): string {

@@ -53,3 +53,14 @@ test('Names from the kernel cannot reach the prototype', () => {
   );
   assert.deepEqual([...(ruleset.tables.get('ip/__proto__')?.chains.keys() ?? [])], ['__proto__']);
 });
+
+test('A garbled table full of blanks is given up as fast as any other item', () => {
+  // Of a few hundred blanks one expression took a second, of some thousand it took hours.
+  const item = `{"table":{"name":"a"${' '.repeat(1900)}"flags":1${' '.repeat(1900)}{}}}`;
+  const { ruleset, diagnostics } = parseNftRuleset(`{"nftables":[${item}]}`);
+  assert.deepEqual(
+    diagnostics.map(({ code }) => code),
+    ['NFT_JSON_ITEM'],
+  );
+  assert.deepEqual(ruleset.unparsed, [item]);
+});
