@@ -119,7 +119,7 @@ function nftRuleset(reader: Reader, ruleset: JsonObject, current: NftRuleset | n
     const table = { family: key.slice(0, slash), table: key.slice(slash + 1) };
     const now = current?.tables.get(key);
     items.push({ table: { ...(now?.raw ?? {}), family: table.family, name: table.table } });
-    items.push(...membersNow(table, now));
+    for (const member of membersNow(table, now)) items.push(member);
     for (const [name, chain] of reader.entries(body['chains'], `${path}.chains`)) {
       items.push({ chain: chainItem(table, name, chain, now) });
       const at = `${path}.chains.${name}.rules`;

@@ -215,7 +215,7 @@ function mapVerdicts(table: NftTable, name: string): Json[] {
 
 function addVerdictJson(verdict: Json, effects: Set<Effect>, targets: string[]): void {
   for (const effect of verdictEffects(verdict)) effects.add(effect);
-  targets.push(...verdictTargets(verdict));
+  for (const target of verdictTargets(verdict)) targets.push(target);
 }
 
 /** What a map's data does: the effect of a verdict, none of an address or a mark. */

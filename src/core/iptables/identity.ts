@@ -71,7 +71,7 @@ function orderMatches(matches: readonly ExtensionUse[]): ExtensionUse[] {
       keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
       run = keyed.map(({ use }) => use);
     }
-    ordered.push(...run);
+    for (const use of run) ordered.push(use);
     run = [];
   };
   for (const use of matches) {

@@ -358,7 +358,9 @@ export class RuleReader {
       this.at += 1;
     }
     if (this.last === null) {
-      this.stray.push(...(negated ? ['!'] : []), option, ...values);
+      if (negated) this.stray.push('!');
+      this.stray.push(option);
+      for (const value of values) this.stray.push(value);
       return;
     }
     if (this.checking) return;

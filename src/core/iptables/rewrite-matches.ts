@@ -134,7 +134,7 @@ export function rewritePolicy(options: RuleOption[]): RuleOption[] {
   let element: RuleOption[] = [];
   const flush = (): void => {
     element.sort((a, b) => POLICY_ORDER.indexOf(a.name) - POLICY_ORDER.indexOf(b.name));
-    result.push(...element);
+    for (const option of element) result.push(option);
     element = [];
   };
   for (const option of options) {
@@ -156,7 +156,7 @@ function hexStringBytes(text: string): number[] | null {
   if (parts.length % 2 === 0) return null;
   for (const [index, part] of parts.entries()) {
     if (index % 2 === 0) {
-      bytes.push(...utf8Bytes(part));
+      for (const byte of utf8Bytes(part)) bytes.push(byte);
       continue;
     }
     const digits = part.replace(/\s+/g, '');

@@ -115,15 +115,18 @@ export function tokenizeRuleInto(tokens: Tokens, line: string, start: number, en
     const before = tokenize(line, start, start + from);
     const after = tokenize(line, start + from + length, end);
     if (before.open !== -1 || after.open !== -1) continue;
-    tokens.values.length = 0;
-    tokens.values.push(...before.values, tail.slice(0, length), ...after.values);
-    tokens.starts.length = 0;
-    tokens.starts.push(...before.starts, start + from, ...after.starts);
-    tokens.quoted.length = 0;
-    tokens.quoted.push(...before.quoted, true, ...after.quoted);
+    replace(tokens.values, [...before.values, tail.slice(0, length), ...after.values]);
+    replace(tokens.starts, [...before.starts, start + from, ...after.starts]);
+    replace(tokens.quoted, [...before.quoted, true, ...after.quoted]);
     return -1;
   }
   return open;
+}
+
+function replace<T>(list: T[], items: readonly T[]): void {
+  list.length = 0;
+  // One by one: a line can have more arguments than a call may.
+  for (const item of items) list.push(item);
 }
 
 export function tokenizeRule(line: string): Tokens {

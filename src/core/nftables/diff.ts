@@ -72,7 +72,7 @@ function diffTable(before: NftTable, after: NftTable, diff: DiffContext, changes
       changes.push({ kind: 'chain_changed', table, attributes: chainAttributes, before: chain, after: chainAfter });
     }
     const context = { table, chain: name, acrossVersions: age !== 0, reloaded, listRecreated };
-    changes.push(...diffRules(chain.rules, chainAfter.rules, context));
+    for (const change of diffRules(chain.rules, chainAfter.rules, context)) changes.push(change);
   }
   for (const [name, chain] of after.chains) {
     if (!before.chains.has(name)) changes.push({ kind: 'chain_added', table, chain });

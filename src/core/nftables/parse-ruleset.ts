@@ -32,7 +32,7 @@ export function parseNftRuleset(text: string): { ruleset: NftRuleset; diagnostic
   const { items, unreadable, diagnostics } = readListing(text);
   const reader = new RulesetReader();
   for (const item of items) reader.read(item);
-  reader.unparsed.push(...unreadable);
+  for (const piece of unreadable) reader.unparsed.push(piece);
   return { ruleset: reader.finish(), diagnostics: [...diagnostics, ...reader.diagnostics()] };
 }
 

@@ -219,7 +219,7 @@ function sectionLines(one: ReportedFamily, changes: readonly RuleChange[], optio
   const lines: ReportLine[] = [];
   for (const entry of changes) {
     if (entry.kind.startsWith('rules_')) rules.push(entry);
-    else if (!entry.isFolded) lines.push(...wholeLines(one, entry, options));
+    else if (!entry.isFolded) for (const drawn of wholeLines(one, entry, options)) lines.push(drawn);
   }
   const [first] = rules;
   if (first === undefined) return lines;

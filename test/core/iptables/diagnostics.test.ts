@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Family, parseIptablesSave, printIptablesSave } from '../../../src/core/iptables/index.ts';
+import { type Family, parseIptablesSave, printIptablesSave, ruleIdentity } from '../../../src/core/iptables/index.ts';
 import { rulesOf } from './corpus.ts';
 
 /** Text, and what must be said of it: code, line, column. */
@@ -112,4 +112,18 @@ test('a thousand odd lines are told of, and then counted', () => {
   const { diagnostics } = parseIptablesSave('garbage\n'.repeat(5000), { family: 'ipv4' });
   assert.equal(diagnostics.length, 1001);
   assert.match(diagnostics.at(-1)?.message ?? '', /4000 more/);
+});
+
+test('A line of hundreds of thousands of arguments is read, printed and compared', () => {
+  const lines = [
+    `-A INPUT --nosuch ${'x '.repeat(200_000)}-j DROP`,
+    `-A INPUT ${'-m comment --comment x '.repeat(200_000)}-j DROP`,
+    `-A INPUT -m recent --name a"b ${'-m tcp '.repeat(200_000)}-j DROP`,
+    `-A INPUT -m policy --dir in --pol ipsec ${'--reqid 1 '.repeat(200_000)}-j DROP`,
+  ];
+  for (const line of lines) {
+    const { ruleset } = parseIptablesSave(`*filter\n:INPUT ACCEPT [0:0]\n${line}\nCOMMIT\n`, { family: 'ipv4' });
+    const [rule] = rulesOf(ruleset);
+    assert.ok(rule !== undefined && ruleIdentity(rule).length > 200_000, line.slice(0, 40));
+  }
 });

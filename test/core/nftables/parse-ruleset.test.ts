@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseNftRuleset } from '../../../src/core/nftables/index.ts';
+import { diffRulesets, parseNftRuleset } from '../../../src/core/nftables/index.ts';
 
 const listing = (...items: readonly object[]): string => JSON.stringify({ nftables: items });
 const metainfo = { metainfo: { version: '1.0.6', release_name: 'Lester Gooch #5', json_schema_version: 1 } };
@@ -63,4 +63,14 @@ test('A garbled table full of blanks is given up as fast as any other item', () 
     ['NFT_JSON_ITEM'],
   );
   assert.deepEqual(ruleset.unparsed, [item]);
+});
+
+test('A chain of hundreds of thousands of rules can change as a whole', () => {
+  const rules = (count: number, verdict: string): string => {
+    const items = Array.from({ length: count }, () => rule(0, { [verdict]: null }));
+    return JSON.stringify({ nftables: [metainfo, table, chain, ...items] });
+  };
+  const before = parseNftRuleset(rules(200_000, 'accept')).ruleset;
+  const after = parseNftRuleset(rules(2, 'drop')).ruleset;
+  assert.equal(diffRulesets(before, after).changes.length, 200_002);
 });
