@@ -55,6 +55,8 @@ class RulesetReader {
   readonly unparsed: Json[] = [];
   readonly #found = new Map<string, { shown: Diagnostic[]; count: number }>();
   readonly #tables = new Map<string, TableUnderWay>();
+  /** Sets whose elements came in items of their own. */
+  readonly #ownElements = new Set<NftSet>();
   #metainfo: JsonObject | null = null;
   // Rules of a chain follow one another: the last one spares most look-ups.
   #lastTable: TableUnderWay | null = null;
@@ -291,8 +293,12 @@ class RulesetReader {
       this.#reject(item, 'elements of a set that is not listed');
       return;
     }
-    // A fresh list: the listed one belongs to the parsed text.
-    set.elements = [...set.elements, ...(isJsonArray(elem) ? elem : [elem])];
+    if (!this.#ownElements.has(set)) {
+      // A fresh list: the listed one belongs to the parsed text.
+      set.elements = [...set.elements];
+      this.#ownElements.add(set);
+    }
+    for (const element of isJsonArray(elem) ? elem : [elem]) set.elements.push(element);
   }
 
   #readObject(item: Json, type: string, table: TableUnderWay, body: JsonObject): void {

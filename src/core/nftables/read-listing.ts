@@ -38,6 +38,9 @@ export function readListing(text: string): Listing {
   };
 }
 
+/** A listing with more items that are no JSON is not worth taking apart any further. */
+const UNREADABLE_MAX = 1000;
+
 function salvage(text: string, reason: string): Listing {
   const key = text.indexOf('"nftables"');
   const open = key === -1 ? -1 : text.indexOf('[', key);
@@ -73,6 +76,17 @@ function salvage(text: string, reason: string): Listing {
     if (character === ',' || /\s/.test(character)) {
       at += 1;
       continue;
+    }
+    if (unreadable.length >= UNREADABLE_MAX) {
+      unreadable.push(text.slice(at));
+      diagnostics.push({
+        code: 'NFT_JSON',
+        severity: 'error',
+        ...position(at),
+        excerpt: excerpt(text.slice(at, at + 80)),
+        message: `${unreadable.length - 1} items are no JSON: what follows is not looked at, and kept as one text`,
+      });
+      return { items, unreadable, diagnostics };
     }
     const end = itemEnd(text, at);
     const item = text.slice(at, end.at);

@@ -74,3 +74,20 @@ test('A chain of hundreds of thousands of rules can change as a whole', () => {
   const after = parseNftRuleset(rules(2, 'drop')).ruleset;
   assert.equal(diffRulesets(before, after).changes.length, 200_002);
 });
+
+test('Of a listing that is garbage, a thousand items are told apart and the rest is kept as one', () => {
+  const { ruleset, diagnostics } = parseNftRuleset(`{"nftables":[${'x,'.repeat(1_000_000)}x]}`);
+  assert.equal(ruleset.unparsed.length, 1001);
+  assert.equal(ruleset.unparsed.join('').length, 1000 + 2_000_001 - 2000 + 2);
+  assert.equal(diagnostics.length, 1001);
+  assert.equal(diagnostics.at(-1)?.severity, 'error');
+});
+
+test('Elements listed one by one are read in linear time', () => {
+  const set = { set: { family: 'inet', table: 'filter', name: 'blocked', type: 'ipv4_addr', elem: [0] } };
+  const elements = Array.from({ length: 200_000 }, (_, index) => ({
+    element: { family: 'inet', table: 'filter', name: 'blocked', elem: [index + 1] },
+  }));
+  const { ruleset } = parseNftRuleset(JSON.stringify({ nftables: [metainfo, table, set, ...elements] }));
+  assert.equal(ruleset.tables.get('inet/filter')?.sets.get('blocked')?.elements.length, 200_001);
+});
