@@ -18,7 +18,8 @@ export function namedFields(fields: RuleFields): NamedFields {
   put('out_interface', fields.outInterface, fields.outInterfaceNegated);
   put('fragment', fields.fragment ? '-f' : null, fields.fragmentNegated);
   put('stray', fields.stray.length > 0 ? fields.stray.join(' ') : null, false);
-  for (const match of fields.matches) putExtension(named, match);
+  const times = new Map<string, number>();
+  for (const match of fields.matches) putExtension(named, match, times);
   if (fields.target !== null) {
     named.set('target', fields.target.name);
     named.set('goto', String(fields.goto));
@@ -27,9 +28,12 @@ export function namedFields(fields: RuleFields): NamedFields {
   return named;
 }
 
-function putExtension(named: Map<string, string>, use: ExtensionUse): void {
+/** @param times  how often each match was met: one used a thousand times must not be counted a thousand times */
+function putExtension(named: Map<string, string>, use: ExtensionUse, times: Map<string, number>): void {
   let name = use.name;
-  for (let again = 2; named.has(name); again += 1) name = `${use.name}#${again}`;
+  let again = times.get(use.name) ?? 1;
+  for (; named.has(name); again += 1) name = `${use.name}#${again + 1}`;
+  times.set(use.name, again);
   named.set(name, '');
   putOptions(named, name, use);
 }

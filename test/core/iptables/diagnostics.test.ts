@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Family, parseIptablesSave, printIptablesSave, ruleIdentity } from '../../../src/core/iptables/index.ts';
+import {
+  diffRulesets,
+  type Family,
+  parseIptablesSave,
+  printIptablesSave,
+  ruleIdentity,
+} from '../../../src/core/iptables/index.ts';
 import { rulesOf } from './corpus.ts';
 
 /** Text, and what must be said of it: code, line, column. */
@@ -126,4 +132,13 @@ test('A line of hundreds of thousands of arguments is read, printed and compared
     const [rule] = rulesOf(ruleset);
     assert.ok(rule !== undefined && ruleIdentity(rule).length > 200_000, line.slice(0, 40));
   }
+});
+
+test('Two rules with a match a hundred thousand times are compared in linear time', () => {
+  const rulesetOf = (target: string) =>
+    parseIptablesSave(`:INPUT ACCEPT [0:0]\n-A INPUT ${'-m comment --comment x '.repeat(100_000)}-j ${target}\n`, {
+      family: 'ipv4',
+    }).ruleset;
+  const [change] = diffRulesets(rulesetOf('DROP'), rulesetOf('ACCEPT')).chains[0]?.changes ?? [];
+  assert.deepEqual(change?.kind === 'modified' ? change.fields : null, ['target']);
 });
