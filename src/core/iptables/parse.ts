@@ -35,6 +35,8 @@ export function parseIptablesSave(text: string, options: { readonly family: Fami
 
 const DIAGNOSTICS_PER_CODE_MAX = 1000;
 const NUMBERED_INSERTS_MAX = 10_000;
+/** Rules that lists of addresses stand for, in one text: no tool saves lists, and a short line can name millions. */
+const EXPANDED_RULES_MAX = 100_000;
 
 interface ChainBuilding {
   readonly name: string;
@@ -79,6 +81,7 @@ class DocumentReader {
   /** Whether the current table was opened by `*table` and still lacks its COMMIT. */
   #uncommitted = false;
   #line = 0;
+  #expandedRules = 0;
 
   constructor(text: string, family: Family) {
     this.#text = text;
@@ -398,6 +401,14 @@ class DocumentReader {
       return;
     }
     const text = this.#text.slice(at, end);
+    const count = addressesIn(fields.source) * addressesIn(fields.destination);
+    if (this.#expandedRules + count > EXPANDED_RULES_MAX) {
+      const message = 'too many addresses in lists: kept and compared as text';
+      this.#report('IPT_TOO_MANY_ADDRESSES', 'error', 1, text, message);
+      this.#unparsed.push({ table: table.name, text });
+      return;
+    }
+    this.#expandedRules += count;
     for (const line of expandAddresses(readRule(text, this.#family), chain.name)) {
       const rule = IptablesRule.fromText(chain.origin, line, rulePackets, ruleBytes);
       this.#place(chain, rule, insertAt, at, end);
@@ -428,6 +439,10 @@ class DocumentReader {
     if (this.#targets.has(key)) return;
     this.#targets.set(key, { table, target: target.name, line: this.#line, text: this.#text.slice(at, end) });
   }
+}
+
+function addressesIn(list: string | null): number {
+  return list === null ? 1 : list.split(',').length;
 }
 
 /** `-s a,b -d c,d` is four rules to the tools, the sources outermost. */

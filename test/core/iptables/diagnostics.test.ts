@@ -142,3 +142,16 @@ test('Two rules with a match a hundred thousand times are compared in linear tim
   const [change] = diffRulesets(rulesetOf('DROP'), rulesetOf('ACCEPT')).chains[0]?.changes ?? [];
   assert.deepEqual(change?.kind === 'modified' ? change.fields : null, ['target']);
 });
+
+test('A line whose lists of addresses stand for millions of rules is kept as text', () => {
+  const list = Array.from({ length: 5000 }, (_, index) => `10.0.${index >> 8}.${index & 255}`).join(',');
+  const line = `-A INPUT -s ${list} -d ${list} -j DROP`;
+  const text = `*filter\n:INPUT ACCEPT [0:0]\n${line}\n-A INPUT -s 10.0.0.1,10.0.0.2 -j DROP\nCOMMIT\n`;
+  const { ruleset, diagnostics } = parseIptablesSave(text, { family: 'ipv4' });
+  assert.deepEqual(
+    diagnostics.map(({ code, severity, line: number }) => [code, severity, number]),
+    [['IPT_TOO_MANY_ADDRESSES', 'error', 3]],
+  );
+  assert.deepEqual(ruleset.unparsed, [{ table: 'filter', text: line }]);
+  assert.equal(rulesOf(ruleset).length, 2);
+});
