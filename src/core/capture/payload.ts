@@ -84,24 +84,37 @@ function decodeText(bytes: Uint8Array): { text: string; isUtf8: boolean } {
   } catch {
     // Only a TypeError for invalid UTF-8 can come from here; the bytes are then decoded one character at a time.
   }
-  const pieces: string[] = [];
-  let goodFrom = 0;
-  const takeGood = (end: number): void => {
-    if (end > goodFrom) pieces.push(Buffer.from(bytes.subarray(goodFrom, end)).toString('utf8'));
-  };
+  // One buffer, not a string for each bad byte: a hostile capture has nothing else.
+  const decoded = Buffer.alloc(bytes.length + countBadBytes(bytes) * (BAD_BYTE_LENGTH - 1));
+  let end = 0;
+  for (let at = 0; at < bytes.length; ) {
+    const byte = bytes[at] ?? 0;
+    const length = utf8Length(bytes, at);
+    if (length === 0) {
+      decoded.set(REPLACEMENT, end);
+      decoded[end + 3] = DIGITS.charCodeAt(byte >> 4);
+      decoded[end + 4] = DIGITS.charCodeAt(byte & 15);
+      end += BAD_BYTE_LENGTH;
+    }
+    for (let offset = 0; offset < length; offset += 1, end += 1) decoded[end] = bytes[at + offset] ?? 0;
+    at += length === 0 ? 1 : length;
+  }
+  return { text: decoded.toString('utf8'), isUtf8: false };
+}
+
+/** U+FFFD in UTF-8. */
+const REPLACEMENT = Uint8Array.of(0xef, 0xbf, 0xbd);
+const DIGITS = '0123456789abcdef';
+const BAD_BYTE_LENGTH = REPLACEMENT.length + 2;
+
+function countBadBytes(bytes: Uint8Array): number {
+  let count = 0;
   for (let at = 0; at < bytes.length; ) {
     const length = utf8Length(bytes, at);
-    if (length > 0) {
-      at += length;
-      continue;
-    }
-    takeGood(at);
-    pieces.push(`\ufffd${(bytes[at] ?? 0).toString(16).padStart(2, '0')}`);
-    at += 1;
-    goodFrom = at;
+    if (length === 0) count += 1;
+    at += length === 0 ? 1 : length;
   }
-  takeGood(bytes.length);
-  return { text: pieces.join(''), isUtf8: false };
+  return count;
 }
 
 /** Length of the well-formed UTF-8 character at `at` (Unicode, table 3-7), or 0. */

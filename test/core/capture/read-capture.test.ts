@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { assembleCapture } from '../../../src/core/capture/assemble.ts';
 import { detectFramework, frameworkEvidence } from '../../../src/core/capture/framework.ts';
+import { readPayload } from '../../../src/core/capture/payload.ts';
 import { type CaptureContents, readCapture } from '../../../src/core/capture/read-capture.ts';
 import { decodeSlice } from '../../../src/core/capture/slice.ts';
 import { gunzip, payloadOf, RECORDED_NONCE, recorded } from './envelopes.ts';
@@ -458,3 +459,36 @@ for (const [name, changes, framework, confidence, warning] of CASES) {
       );
   });
 }
+
+test('text that is not UTF-8 keeps every byte, however many are bad', () => {
+  const bytesOf = (text: string): Buffer =>
+    Buffer.concat(
+      text
+        .split(/(\ufffd[0-9a-f]{2})/)
+        .map((part) => (part.startsWith('\ufffd') ? Buffer.from(part.slice(1), 'hex') : Buffer.from(part))),
+    );
+  const readBack = (stdout: Buffer): Buffer => {
+    const head = Buffer.from(`NFI-PAYLOAD 1\nsection ipset-save exit:0 ${stdout.length} 0\n`);
+    const { sections } = readPayload(Buffer.concat([head, stdout, Buffer.from('\nend 1\n')]));
+    assert.equal(sections[0]?.name, 'ipset-save');
+    return bytesOf(sections[0]?.stdout ?? '');
+  };
+  const piece = fc.oneof(
+    fc.uint8Array({ maxLength: 6 }).map((bytes) => Buffer.from(bytes)),
+    fc.constantFrom('é', '€', '😀', 'a').map((text) => Buffer.from(text)),
+  );
+  fc.assert(
+    fc.property(fc.array(piece), (pieces) => {
+      const stdout = Buffer.concat(pieces);
+      fc.pre(!stdout.includes('\ufffd'));
+      assert.deepEqual(readBack(stdout), stdout);
+    }),
+  );
+  // A string for each of them would be gigabytes.
+  const hostile = Buffer.alloc(16 * 1024 * 1024, 0xff);
+  const head = Buffer.from(`NFI-PAYLOAD 1\nsection ipset-save exit:0 ${hostile.length} 0\n`);
+  const before = process.memoryUsage().heapUsed;
+  const { sections } = readPayload(Buffer.concat([head, hostile, Buffer.from('\nend 1\n')]));
+  assert.equal(sections[0]?.stdout.length, 3 * hostile.length);
+  assert.ok(process.memoryUsage().heapUsed - before < 300e6);
+});
