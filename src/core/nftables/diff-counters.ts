@@ -1,11 +1,15 @@
 import { isJsonObject, type Json } from '../json.ts';
 import { alignRules } from './diff-rules.ts';
+import { isExactInteger } from './exact-integers.ts';
 import type { NftRule, NftRuleset } from './model.ts';
 
-/** Packets and bytes as listed; null where there is no counter, or the listing is stateless. */
+/**
+ * Packets and bytes as listed; a decimal string beyond 2^53 - 1, null where there is no counter, or the listing is
+ * stateless.
+ */
 export interface CounterValue {
-  readonly packets: number | null;
-  readonly bytes: number | null;
+  readonly packets: number | string | null;
+  readonly bytes: number | string | null;
 }
 
 /** A counter that moved on a rule that stayed, or on a named counter. No drift. */
@@ -61,9 +65,9 @@ function counterOf(rule: NftRule): CounterValue {
 }
 
 function counterValue(body: Json): CounterValue {
-  const number = (name: string): number | null => {
-    const value = isJsonObject(body) ? body[name] : undefined;
-    return typeof value === 'number' ? value : null;
+  const number = (name: string): number | string | null => {
+    const value = isJsonObject(body) ? (body[name] ?? null) : null;
+    return typeof value === 'number' || isExactInteger(value) ? value : null;
   };
   return { packets: number('packets'), bytes: number('bytes') };
 }

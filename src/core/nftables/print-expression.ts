@@ -1,3 +1,4 @@
+import { isExactInteger } from './exact-integers.ts';
 import { listOf, printDuration, printStateful, quoted, words } from './print-stateful.ts';
 import { isSymbolType, printSymbol, type SymbolTypeName, symbolTypeOfPayload } from './symbols.ts';
 import { type NftExpression, printExpressionJson } from './typed.ts';
@@ -184,6 +185,7 @@ function printValue(value: string | number | boolean, type: Datatype): string {
   if (typeof value === 'boolean')
     return type === 'presence' ? (value ? 'exists' : 'missing') : value ? 'true' : 'false';
   if (isSymbolType(type)) return printSymbol(value, type, false);
+  if (isExactInteger(value)) return type === 'hex' || type === 'flags' ? `0x${BigInt(value).toString(16)}` : value;
   if (typeof value === 'string')
     return type === 'text' && value !== '*' && !/^\d+$/.test(value) ? quoted(value) : value;
   if (type === 'mark') return `0x${value.toString(16).padStart(8, '0')}`;

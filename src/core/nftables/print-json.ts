@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../json.ts';
+import { printExactJson } from './exact-integers.ts';
 import type { NftRule, NftRuleset, NftSet, NftTable } from './model.ts';
 import { parseStatementText } from './statement-text.ts';
 
@@ -31,7 +32,7 @@ export function printNftJson(ruleset: NftRuleset): string {
     for (const chain of table.chains.values()) for (const rule of chain.rules) items.push({ rule: ruleBody(rule) });
   }
   // One item a line: a report can be read and compared with ordinary tools.
-  return `{"nftables": [\n${items.map((item) => JSON.stringify(item)).join(',\n')}\n]}\n`;
+  return `{"nftables": [\n${items.map(printExactJson).join(',\n')}\n]}\n`;
 }
 
 function tableBody(table: NftTable): JsonObject {

@@ -29,9 +29,9 @@ export function printLimit(fields: Fields<'limit'>): string {
   const isBytes = rate_unit !== undefined && rate_unit !== 'packets';
   const over = inv ? 'over ' : '';
   if (isBytes) {
-    return `rate ${over}${rate} ${rate_unit}/${per}${burst > 0 ? ` burst ${burst} ${burst_unit ?? 'bytes'}` : ''}`;
+    return `rate ${over}${rate} ${rate_unit}/${per}${Number(burst) > 0 ? ` burst ${burst} ${burst_unit ?? 'bytes'}` : ''}`;
   }
-  return `rate ${over}${rate}/${per}${burst > 0 && burst !== 5 ? ` burst ${burst} packets` : ''}`;
+  return `rate ${over}${rate}/${per}${Number(burst) > 0 && burst !== 5 ? ` burst ${burst} packets` : ''}`;
 }
 
 function printQuota({ val, val_unit, used, used_unit, inv }: Fields<'quota'>): string {

@@ -1,5 +1,6 @@
 import { type Diagnostic, excerpt } from '../diagnostics.ts';
 import { isJsonArray, isJsonObject, type Json } from '../json.ts';
+import { parseExactJson } from './exact-integers.ts';
 
 /** The items of a listing, and what had to be done to read them. */
 export interface Listing {
@@ -16,7 +17,7 @@ export interface Listing {
 export function readListing(text: string): Listing {
   let document: Json;
   try {
-    document = JSON.parse(text) as Json;
+    document = parseExactJson(text);
   } catch (error) {
     return salvage(text, error instanceof Error ? error.message : String(error));
   }
@@ -147,7 +148,7 @@ function salvage(text: string, reason: string): Listing {
 
 function parseItem(text: string): Json | undefined {
   try {
-    return JSON.parse(text) as Json;
+    return parseExactJson(text);
   } catch {
     // Not JSON: the caller keeps the text and says so.
     return undefined;

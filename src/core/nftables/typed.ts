@@ -1,5 +1,6 @@
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from '../json.ts';
 import { DEPTH_MAX, onlyKey } from './canonical.ts';
+import { isExactInteger } from './exact-integers.ts';
 import {
   ELEMENT_STATEMENTS,
   EXPRESSIONS,
@@ -13,15 +14,17 @@ type FieldValue<Shape> = Shape extends 'text'
   ? string
   : Shape extends 'number'
     ? number
-    : Shape extends 'flag'
-      ? boolean
-      : Shape extends 'flags'
-        ? string | readonly string[]
-        : Shape extends 'scalar'
-          ? string | number | boolean
-          : Shape extends 'expression'
-            ? NftExpression
-            : NftStatement | readonly NftStatement[];
+    : Shape extends 'integer'
+      ? number | string
+      : Shape extends 'flag'
+        ? boolean
+        : Shape extends 'flags'
+          ? string | readonly string[]
+          : Shape extends 'scalar'
+            ? string | number | boolean
+            : Shape extends 'expression'
+              ? NftExpression
+              : NftStatement | readonly NftStatement[];
 
 type Fields<Shapes> = { readonly [Name in keyof Shapes]?: FieldValue<Shapes[Name]> };
 
@@ -189,6 +192,8 @@ function hasShape(value: Json, shape: FieldShape, depth: number): boolean {
       return typeof value === 'string';
     case 'number':
       return typeof value === 'number';
+    case 'integer':
+      return typeof value === 'number' || isExactInteger(value);
     case 'flag':
       return typeof value === 'boolean';
     case 'scalar':

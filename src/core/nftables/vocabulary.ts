@@ -2,11 +2,12 @@
  * The statements and expressions of libnftables-json(5) in one table: what `typed.ts` decodes, what a diagnostic calls
  * unknown, and what the typed unions of this folder are derived from.
  *
- * A field's shape: `text`, `number`, `flag` (true or false), `flags` (one name or a list), `scalar` (text, number or
- * boolean), `expression`, `statements` (one or a list). A statement's body is `bare` (null), a `name` (of an object),
- * a lone `expression` (an object chosen by a map), or its `fields`.
+ * A field's shape: `text`, `number`, `integer` (of 64 bits: a string of digits where no number holds it), `flag` (true or
+ * false), `flags` (one name or a list), `scalar` (text, number or boolean), `expression`, `statements` (one or a list).
+ * A statement's body is `bare` (null), a `name` (of an object), a lone `expression` (an object chosen by a map), or its
+ * `fields`.
  */
-export type FieldShape = 'text' | 'number' | 'flag' | 'flags' | 'scalar' | 'expression' | 'statements';
+export type FieldShape = 'text' | 'number' | 'integer' | 'flag' | 'flags' | 'scalar' | 'expression' | 'statements';
 
 export interface StatementShape {
   readonly bare?: true;
@@ -25,14 +26,14 @@ export interface ExpressionShape {
 
 const NAT = { addr: 'expression', port: 'expression', family: 'text', flags: 'flags', type_flags: 'flags' } as const;
 const LIMIT = {
-  rate: 'number',
+  rate: 'integer',
   rate_unit: 'text',
   per: 'text',
-  burst: 'number',
+  burst: 'integer',
   burst_unit: 'text',
   inv: 'flag',
 } as const;
-const QUOTA = { val: 'number', val_unit: 'text', used: 'number', used_unit: 'text', inv: 'flag' } as const;
+const QUOTA = { val: 'integer', val_unit: 'text', used: 'integer', used_unit: 'text', inv: 'flag' } as const;
 const OBJECT_REFERENCE = { name: true, expression: true } as const;
 
 export const STATEMENTS = {
@@ -45,7 +46,7 @@ export const STATEMENTS = {
   goto: { fields: { target: 'text' } },
   match: { fields: { op: 'text', left: 'expression', right: 'expression' } },
   vmap: { fields: { key: 'expression', data: 'expression' } },
-  counter: { bare: true, ...OBJECT_REFERENCE, fields: { packets: 'number', bytes: 'number' } },
+  counter: { bare: true, ...OBJECT_REFERENCE, fields: { packets: 'integer', bytes: 'integer' } },
   limit: { ...OBJECT_REFERENCE, fields: LIMIT },
   quota: { ...OBJECT_REFERENCE, fields: QUOTA },
   last: { bare: true, fields: { used: 'number' } },
