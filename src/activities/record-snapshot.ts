@@ -1,4 +1,5 @@
 import { artifactNames } from '../core/artifact-names.ts';
+import { reasonTexts } from '../core/capture/coverage.ts';
 import { probeScriptSha256 } from '../core/capture/probe-script.ts';
 import type { OutcomeSummary, RecordSnapshotInput, RunRequest, VmOutcome, VmTarget } from '../core/contracts.ts';
 import { OperationError } from '../core/errors.ts';
@@ -81,7 +82,7 @@ async function inspectCapture(
     verdict: null,
     baselined: request.mode === 'baseline',
     coverage: firewall.coverage.state,
-    coverage_reasons: firewall.coverage.reasons,
+    coverage_reasons: reasonTexts(firewall.coverage),
     integrity: 'not_checked',
     problem: null,
     framework: snapshot.framework,

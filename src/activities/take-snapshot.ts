@@ -3,6 +3,7 @@ import { artifactNames } from '../core/artifact-names.ts';
 import { companionText, documentBytes, sha256Hex } from '../core/baseline/integrity.ts';
 import { buildSnapshot, type SnapshotOrigin } from '../core/baseline/snapshot.ts';
 import { assembleCapture } from '../core/capture/assemble.ts';
+import { reasonTexts } from '../core/capture/coverage.ts';
 import type { Slice } from '../core/capture/slice.ts';
 import type { ComparedSide } from '../core/drift/drift-document.ts';
 import { type HostFirewall, readHostFirewall } from '../core/host-firewall.ts';
@@ -44,7 +45,7 @@ export function takeSnapshot(
   const firewall = view(readHostFirewall(capture.payload));
   // Nothing read is no ruleset: it must never become a baseline, nor be compared with one.
   if (firewall.coverage.state === 'failed') {
-    const message = firewall.coverage.reasons.join('; ');
+    const message = reasonTexts(firewall.coverage).join('; ');
     return { ok: false, reason: 'nothing_read', code: 'PROBE_NOTHING_READ', message };
   }
   const raw = capture.rawGzipBase64 ?? gzipSync(capture.payload).toString('base64');

@@ -1,9 +1,10 @@
-import type { Coverage } from './capture/coverage.ts';
+import type { Coverage, CoverageReason } from './capture/coverage.ts';
 import { detectFramework, type FrameworkVerdict, frameworkEvidence } from './capture/framework.ts';
 import {
   type Backend,
   type CaptureContents,
   type CaptureHost,
+  FAMILY_OF_SOURCE,
   readCapture,
   type Sources,
 } from './capture/read-capture.ts';
@@ -58,7 +59,7 @@ export interface HostFirewall {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-const IPTABLES_KEYS: readonly IptablesKey[] = ['ipv4', 'ipv6', 'ipv4_legacy', 'ipv6_legacy', 'ipv4_nft', 'ipv6_nft'];
+const IPTABLES_KEYS = ['ipv4', 'ipv6', 'ipv4_legacy', 'ipv6_legacy', 'ipv4_nft', 'ipv6_nft'] as const;
 
 /** Reads a verified capture's payload. Never throws: what cannot be read is in `unread` and `diagnostics`. */
 export function readHostFirewall(payload: Uint8Array): HostFirewall {
@@ -70,12 +71,13 @@ export function readHostFirewall(payload: Uint8Array): HostFirewall {
     if (source?.status === 'failed') unread.push({ source: key, backend: source.backend, reason: source.detail });
     return source?.status === 'captured' ? source.text : null;
   };
-  const faults: string[] = [];
+  const faults: CoverageReason[] = [];
   const report = (source: SourceKey, said: readonly Diagnostic[]): void => {
     for (const diagnostic of said) diagnostics.push(diagnostic);
     const error = said.find(({ severity }) => severity === 'error');
     if (error === undefined) return;
-    faults.push(`${source} could not be read to its end: ${error.code}: ${error.message}`);
+    const fault = `${source} could not be read to its end: ${error.code}: ${error.message}`;
+    faults.push({ text: fault, family: FAMILY_OF_SOURCE[source] });
     // Lines of iptables-save stand on their own, and what was read is worth comparing; half an nft listing is not.
     if (source === 'nft') unread.push({ source, backend: null, reason: `${error.code}: ${error.message}` });
   };
@@ -83,7 +85,7 @@ export function readHostFirewall(payload: Uint8Array): HostFirewall {
   for (const key of IPTABLES_KEYS) {
     const save = text(key);
     if (save === null) continue;
-    const family = key.startsWith('ipv4') ? 'ipv4' : 'ipv6';
+    const family = FAMILY_OF_SOURCE[key];
     const parsed = parseIptablesSave(save, { family });
     report(key, parsed.diagnostics);
     const backend = captured.sources[key]?.backend ?? 'legacy';
@@ -96,10 +98,11 @@ export function readHostFirewall(payload: Uint8Array): HostFirewall {
   const ipsetText = text('ipsets');
   const ipsets = ipsetText === null ? null : parseIpsetSave(ipsetText);
   report('ipsets', ipsets?.diagnostics ?? []);
-  for (const key of nft === null ? [] : withoutParameters(nft.ruleset, iptables)) {
-    faults.push(
-      `rules in ${printable(key)} have matches or targets of iptables, whose parameters nft does not list, and iptables-save did not show them`,
-    );
+  for (const table of nft === null ? [] : withoutParameters(nft.ruleset, iptables)) {
+    faults.push({
+      text: `rules in ${printable(table.key)} have matches or targets of iptables, whose parameters nft does not list, and iptables-save did not show them`,
+      family: iptablesFamily(table),
+    });
   }
   return {
     host: captured.host,
@@ -150,13 +153,13 @@ export function iptablesFamily({ family }: NftTable): IptablesSource['family'] |
 }
 
 /** Tables with rules of iptables-nft that are known from nft's listing alone. */
-function withoutParameters(nft: NftRuleset, iptables: readonly IptablesSource[]): string[] {
+function withoutParameters(nft: NftRuleset, iptables: readonly IptablesSource[]): NftTable[] {
   const saved = savedTables({ iptables });
-  return [...nft.tables.values()].filter((table) => !saved.has(table.key) && usesXtables(table)).map(({ key }) => key);
+  return [...nft.tables.values()].filter((table) => !saved.has(table.key) && usesXtables(table));
 }
 
 /** What cannot be read to its end is no complete coverage, however well its bytes arrived. */
-function worsened(coverage: Coverage, faults: readonly string[]): Coverage {
+function worsened(coverage: Coverage, faults: readonly CoverageReason[]): Coverage {
   if (faults.length === 0) return coverage;
   return {
     state: coverage.state === 'complete' ? 'partial' : coverage.state,

@@ -1,4 +1,5 @@
 import { takeSnapshot } from '../../activities/take-snapshot.ts';
+import { reasonTexts } from '../../core/capture/coverage.ts';
 import { probeScriptSha256 } from '../../core/capture/probe-script.ts';
 import { printable } from '../../core/diagnostics.ts';
 import type { HostFirewall } from '../../core/host-firewall.ts';
@@ -99,7 +100,7 @@ function toolsFinding({ host, coverage, framework }: HostFirewall): Finding {
   const seen = `${framework.framework}; ${tools.join(', ')}`;
   return coverage.state === 'complete'
     ? { name: 'tools', state: 'ok', what: seen }
-    : { name: 'tools', state: 'unknown', what: `${seen}; ${coverage.state}: ${coverage.reasons.join('; ')}` };
+    : { name: 'tools', state: 'unknown', what: `${seen}; ${coverage.state}: ${reasonTexts(coverage).join('; ')}` };
 }
 
 /** The same options, and what to do with them. */

@@ -1,4 +1,5 @@
 import { coverageWithout } from '../../core/capture/coverage.ts';
+import { FAMILY_OF_SOURCE } from '../../core/capture/read-capture.ts';
 import type { HostFirewall } from '../../core/host-firewall.ts';
 import { withoutTables } from '../../core/nftables/index.ts';
 import type { Family } from './settings.ts';
@@ -15,6 +16,6 @@ export function viewFamily(firewall: HostFirewall, family: Family): HostFirewall
     iptables: firewall.iptables.filter((source) => source.family === family),
     nft: firewall.nft === null ? null : withoutTables(firewall.nft, (table) => table.family === otherNft),
     coverage: coverageWithout(other, firewall.coverage),
-    unread: firewall.unread.filter(({ source }) => !source.startsWith(other)),
+    unread: firewall.unread.filter(({ source }) => FAMILY_OF_SOURCE[source] !== other),
   };
 }

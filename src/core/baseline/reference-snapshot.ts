@@ -60,7 +60,7 @@ export function readReferenceSnapshot(name: string, document: JsonObject, curren
     iptables,
     nft,
     ipsets: null,
-    coverage: { state: 'partial', reasons: reasons.map((reason) => `baseline: ${reason}`) },
+    coverage: { state: 'partial', reasons: reasons.map((reason) => ({ text: `baseline: ${reason}`, family: null })) },
     unread,
     unseen: [],
     readByNftSave: iptables.filter(({ backend }) => backend === 'nft').map(({ family }) => family),

@@ -1,5 +1,5 @@
 import type { Capture } from '../capture/assemble.ts';
-import type { Coverage } from '../capture/coverage.ts';
+import { type Coverage, reasonTexts } from '../capture/coverage.ts';
 import type { VmTarget } from '../contracts.ts';
 import { type HostFirewall, nativeNft } from '../host-firewall.ts';
 import { ipsetDocument } from '../ipset/index.ts';
@@ -71,7 +71,7 @@ export function buildSnapshot(capture: Capture, firewall: HostFirewall, origin: 
       probe_time: capture.probeTimeUtc,
       raw: origin.raw,
     },
-    coverage: { status: firewall.coverage.state, reasons: firewall.coverage.reasons },
+    coverage: { status: firewall.coverage.state, reasons: reasonTexts(firewall.coverage) },
     parse_warnings: warnings(firewall),
     rulesets: {
       ipv4: null,

@@ -1,6 +1,12 @@
 import { type Diagnostic, excerpt } from '../diagnostics.ts';
 import type { Section } from './payload.ts';
-import type { CaptureContents, Source, Sources } from './read-capture.ts';
+import {
+  type AddressFamily,
+  type CaptureContents,
+  FAMILY_OF_SOURCE,
+  type Source,
+  type Sources,
+} from './read-capture.ts';
 
 /**
  * How much of the firewall a capture holds. `complete`: everything that can hold rules was read, or the kernel says that
@@ -8,8 +14,16 @@ import type { CaptureContents, Source, Sources } from './read-capture.ts';
  */
 export interface Coverage {
   readonly state: 'complete' | 'partial' | 'failed';
-  /** One sentence each; empty when complete. */
-  readonly reasons: readonly string[];
+  /** Empty when complete. */
+  readonly reasons: readonly CoverageReason[];
+}
+
+/** Something that was not read. */
+export interface CoverageReason {
+  /** One sentence. */
+  readonly text: string;
+  /** The address family that it alone is about; null when it is about both. */
+  readonly family: AddressFamily | null;
 }
 
 /** The tool behind each source, as a reader knows it. */
@@ -27,16 +41,15 @@ const TOOL_OF_SOURCE: readonly (readonly [key: keyof Sources, tool: string])[] =
 // iptables 1.8.0 to 1.8.11; the second form is told of a table whose other chains are printed.
 const INCOMPATIBLE_TABLE = /^# Table `(.+)' (?:is incompatible|contains incompatible base-chains), use 'nft' tool/gm;
 
-/** How the reasons that are about one address family alone begin, here and where rulesets are parsed. */
-const REASONS_OF_FAMILY = {
-  ipv4: /^(?:(?:legacy |the kernel's list of legacy )?ipv4(?:_legacy|_nft)? |rules in ip\/)/,
-  ipv6: /^(?:(?:legacy |the kernel's list of legacy )?ipv6(?:_legacy|_nft)? |rules in ip6\/)/,
-};
-
 /** Coverage as far as it is not about one address family alone. */
-export function coverageWithout(family: 'ipv4' | 'ipv6', { state, reasons }: Coverage): Coverage {
-  const kept = reasons.filter((reason) => !REASONS_OF_FAMILY[family].test(reason));
+export function coverageWithout(family: AddressFamily, { state, reasons }: Coverage): Coverage {
+  const kept = reasons.filter((reason) => reason.family !== family);
   return { state: state === 'partial' && kept.length === 0 ? 'complete' : state, reasons: kept };
+}
+
+/** The sentences of a coverage, as documents list them. */
+export function reasonTexts({ reasons }: Coverage): string[] {
+  return reasons.map(({ text }) => text);
 }
 
 interface Reading {
@@ -51,10 +64,10 @@ interface Reading {
 export function judgeCoverage(reading: Reading): { coverage: Coverage; diagnostics: Diagnostic[] } {
   const { byName, sources, fault } = reading;
   const diagnostics: Diagnostic[] = [];
-  const reasons: string[] = [];
-  const lacks = (code: string, reason: string): void => {
-    reasons.push(reason);
-    diagnostics.push(diagnostic(code, 'error', reason));
+  const reasons: CoverageReason[] = [];
+  const lacks = (code: string, text: string, family: AddressFamily | null = null): void => {
+    reasons.push({ text, family });
+    diagnostics.push(diagnostic(code, 'error', text));
   };
 
   if (fault !== null) lacks('PROBE_MALFORMED', `the payload is not well framed: ${fault}`);
@@ -62,12 +75,12 @@ export function judgeCoverage(reading: Reading): { coverage: Coverage; diagnosti
     const source = sources[key];
     if (source === undefined) continue;
     if (source.status === 'failed')
-      lacks('PROBE_SOURCE_FAILED', `${key} could not be read with ${tool}: ${source.detail}`);
+      lacks('PROBE_SOURCE_FAILED', `${key} could not be read with ${tool}: ${source.detail}`, FAMILY_OF_SOURCE[key]);
     if (source.status === 'captured' && source.detail !== '') {
       diagnostics.push(diagnostic('PROBE_TOOL_REMARK', 'info', `${tool} remarked: ${source.detail}`));
     }
   }
-  for (const lack of unreadable(reading)) lacks('PROBE_SOURCE_UNREADABLE', lack);
+  for (const { text, family } of unreadable(reading)) lacks('PROBE_SOURCE_UNREADABLE', text, family);
   const saves = [sources.ipv4, sources.ipv6, sources.ipv4_nft, sources.ipv6_nft].map((source) => source?.text ?? '');
   for (const [, table = ''] of saves.join('\n').matchAll(INCOMPATIBLE_TABLE)) {
     const what = `table ${excerpt(table)} holds what iptables cannot print; only the nft listing has it`;
@@ -94,10 +107,13 @@ export function judgeCoverage(reading: Reading): { coverage: Coverage; diagnosti
 }
 
 /** What can hold rules by the kernel's word, and has no tool that could say so. */
-function unreadable({ byName, sources, legacyTables, subsystems }: Reading): string[] {
-  const lacks: string[] = [];
+function unreadable({ byName, sources, legacyTables, subsystems }: Reading): CoverageReason[] {
+  const lacks: CoverageReason[] = [];
+  const add = (text: string, family: AddressFamily | null = null): void => {
+    lacks.push({ text, family });
+  };
   if (sources.nft.status === 'absent' && subsystems.nft !== 'not-loaded') {
-    lacks.push('nft is not installed, so nftables tables, if there are any, could not be read');
+    add('nft is not installed, so nftables tables, if there are any, could not be read');
   }
   for (const [tool, family, tables] of [
     ['iptables', 'ipv4', legacyTables.ipv4],
@@ -107,14 +123,14 @@ function unreadable({ byName, sources, legacyTables, subsystems }: Reading): str
     const legacySection = byName.get(`${tool}-legacy-save`);
     const isReadByMain = sources[family].backend === 'legacy';
     if (names === undefined || (names.status === 'exit' && names.exitCode !== 0) || names.status === 'timeout') {
-      lacks.push(`the kernel's list of legacy ${family} tables could not be read`);
+      add(`the kernel's list of legacy ${family} tables could not be read`, family);
     } else if (tables.length > 0 && !isReadByMain && legacySection === undefined) {
-      lacks.push(`legacy ${family} tables exist, and were not read: ${excerpt(tables.join(', '))}`);
+      add(`legacy ${family} tables exist, and were not read: ${excerpt(tables.join(', '))}`, family);
     }
   }
   const isSetNamed = [sources.ipv4, sources.ipv6, sources.ipv4_legacy, sources.ipv6_legacy].some(namesSet);
   if (isSetNamed && sources.ipsets.status !== 'captured' && sources.ipsets.status !== 'failed') {
-    lacks.push(`rules name ipsets, and ipset was not read: ${sources.ipsets.detail}`);
+    add(`rules name ipsets, and ipset was not read: ${sources.ipsets.detail}`);
   }
   return lacks;
 }

@@ -3,6 +3,7 @@ import { type Coverage, judgeCoverage } from './coverage.ts';
 import { readPayload, type Section } from './payload.ts';
 
 export type Backend = 'legacy' | 'nft';
+export type AddressFamily = 'ipv4' | 'ipv6';
 
 /** What one tool said about one part of the firewall. */
 export interface Source {
@@ -35,6 +36,18 @@ export interface Sources {
   /** `ipset save`. */
   readonly ipsets: Source;
 }
+
+/** The address family that a source is about; null for what holds both. */
+export const FAMILY_OF_SOURCE = {
+  ipv4: 'ipv4',
+  ipv6: 'ipv6',
+  ipv4_legacy: 'ipv4',
+  ipv6_legacy: 'ipv6',
+  ipv4_nft: 'ipv4',
+  ipv6_nft: 'ipv6',
+  nft: null,
+  ipsets: null,
+} as const satisfies Record<keyof Sources, AddressFamily | null>;
 
 export interface CaptureHost {
   readonly hostname: string | null;

@@ -1,4 +1,4 @@
-import type { Backend } from '../capture/read-capture.ts';
+import { type AddressFamily, type Backend, FAMILY_OF_SOURCE } from '../capture/read-capture.ts';
 import { printable } from '../diagnostics.ts';
 import {
   type HostFirewall,
@@ -130,8 +130,8 @@ function find({ iptables }: HostFirewall, family: string, backend: string): Ipta
   return iptables.find((source) => source.family === family && source.backend === backend);
 }
 
-function isUnread({ unread }: HostFirewall, family: string, backend: Backend): boolean {
-  return unread.some((one) => one.source.startsWith(family) && (one.backend ?? backend) === backend);
+function isUnread({ unread }: HostFirewall, family: AddressFamily, backend: Backend): boolean {
+  return unread.some((one) => FAMILY_OF_SOURCE[one.source] === family && (one.backend ?? backend) === backend);
 }
 
 /** Whether a null of this side means that there is nothing. */

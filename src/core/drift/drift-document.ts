@@ -1,4 +1,5 @@
 import type { Snapshot } from '../baseline/snapshot.ts';
+import { reasonTexts } from '../capture/coverage.ts';
 import { counted } from '../counted.ts';
 import type { HostFirewall } from '../host-firewall.ts';
 import { compareFirewalls } from './compare-firewalls.ts';
@@ -44,7 +45,7 @@ const EXPLANATIONS_MAX = 50;
 export function buildDriftDocument(baseline: ComparedSide, current: ComparedSide): DriftDocument {
   const { families, uncompared } = compareFirewalls(baseline.firewall, current.firewall);
   const reasons = [
-    ...new Set([...uncompared, ...baseline.firewall.coverage.reasons, ...current.firewall.coverage.reasons]),
+    ...new Set([...uncompared, ...reasonTexts(baseline.firewall.coverage), ...reasonTexts(current.firewall.coverage)]),
   ];
   const drifts = Object.values(families);
   const { snapshot } = current;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { viewFamily } from '../../../src/cli/inspector/family-view.ts';
+import { reasonTexts } from '../../../src/core/capture/coverage.ts';
 import { readHostFirewall } from '../../../src/core/host-firewall.ts';
 import { payloadOf } from '../../core/capture/envelopes.ts';
 
@@ -30,7 +31,7 @@ const firewall = readHostFirewall(
 );
 
 test('one family is complete though the other could not be read', () => {
-  assert.equal(firewall.coverage.reasons.length, 3, firewall.coverage.reasons.join('\n'));
+  assert.equal(firewall.coverage.reasons.length, 3, reasonTexts(firewall.coverage).join('\n'));
   const { coverage, unread, nft, iptables } = viewFamily(firewall, 'ipv4');
   assert.deepEqual(coverage, { state: 'complete', reasons: [] });
   assert.deepEqual(unread, []);

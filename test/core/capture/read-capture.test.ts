@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { assembleCapture } from '../../../src/core/capture/assemble.ts';
+import { reasonTexts } from '../../../src/core/capture/coverage.ts';
 import { detectFramework, frameworkEvidence } from '../../../src/core/capture/framework.ts';
 import { readPayload } from '../../../src/core/capture/payload.ts';
 import { type CaptureContents, readCapture } from '../../../src/core/capture/read-capture.ts';
@@ -164,8 +165,8 @@ for (const [name, changes, reason] of LACKS) {
     const contents = contentsOf(changes);
     assert.equal(contents.coverage.state, 'partial');
     assert.ok(
-      contents.coverage.reasons.some((text) => reason.test(text)),
-      contents.coverage.reasons.join('\n'),
+      reasonTexts(contents.coverage).some((text) => reason.test(text)),
+      reasonTexts(contents.coverage).join('\n'),
     );
     assert.ok(contents.diagnostics.some(({ code, severity }) => severity === 'error' && code.startsWith('PROBE_')));
     for (const source of Object.values(contents.sources)) {

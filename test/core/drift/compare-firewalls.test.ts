@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { reasonTexts } from '../../../src/core/capture/coverage.ts';
 import { compareFirewalls, type FirewallComparison } from '../../../src/core/drift/compare-firewalls.ts';
 import { readHostFirewall } from '../../../src/core/host-firewall.ts';
 import { payloadOf } from '../capture/envelopes.ts';
@@ -89,7 +90,7 @@ test('half an nft listing is not compared as if the other half were gone', () =>
 test('iptables-save cut off is compared as far as it goes, and coverage says so', () => {
   const cut = host({ 'iptables-save': RULES.replace('COMMIT\n', '') });
   assert.equal(cut.coverage.state, 'partial');
-  assert.match(cut.coverage.reasons.join(), /ipv4 could not be read to its end: IPT_NO_COMMIT/);
+  assert.match(reasonTexts(cut.coverage).join(), /ipv4 could not be read to its end: IPT_NO_COMMIT/);
   assert.deepEqual(summary(compareFirewalls(host({ 'iptables-save': RULES }), cut))['ipv4'], []);
 });
 
@@ -210,7 +211,7 @@ test('a base chain of its own in a table of iptables-nft is told once', () => {
   const after = host({ 'iptables-save': remark + RULES, 'nft-ruleset': own });
   assert.deepEqual(changes(compareFirewalls(before, after)), ['nft chains_added 1']);
   const unlisted = host({ 'iptables-save': remark + RULES, 'nft-ruleset': { status: 'timeout' } });
-  assert.match(unlisted.coverage.reasons.join('\n'), /only the nft listing has it/);
+  assert.match(reasonTexts(unlisted.coverage).join('\n'), /only the nft listing has it/);
 });
 
 test('the table that iptables leaves behind is told once', () => {
@@ -267,7 +268,7 @@ test('matches of which nft lists no parameters, without iptables-save to show th
   const shown = host({ 'iptables-save': RULES, 'nft-ruleset': rules });
   assert.equal(shown.coverage.state, 'complete');
   const hidden = host({ 'iptables-backend': 'none', 'iptables-save': { status: 'absent' }, 'nft-ruleset': rules });
-  assert.match(hidden.coverage.reasons.join('\n'), /ip\/filter.*parameters nft does not list/);
+  assert.match(reasonTexts(hidden.coverage).join('\n'), /ip\/filter.*parameters nft does not list/);
 });
 
 test('a table that iptables-save passes over is compared in the listing of nft, and is not gone', () => {
