@@ -86,16 +86,20 @@ function listingError(where: string, error: unknown): OperationError {
     });
   }
   const { status, code, retryAfterSeconds } = readArmError(error);
-  const denied = status === 401 || status === 403;
-  const missing = status === 404;
-  return new OperationError(denied ? 'ARM_DENIED' : 'ARM_LIST_FAILED', where, `${code}, HTTP ${status ?? 'none'}`, {
-    nextStep: denied
-      ? 'give the app Microsoft.Compute/virtualMachines/read there'
-      : missing
-        ? 'is it spelled as in Azure, and may the app see it?'
-        : 'try again later',
-    retryable: !denied && !missing,
-    retryAfterSeconds,
-    cause: error,
-  });
+  const failed = (problem: string, nextStep: string, retryable: boolean): OperationError =>
+    new OperationError(problem, where, `${code}, HTTP ${status ?? 'none'}`, {
+      nextStep,
+      retryable,
+      retryAfterSeconds,
+      cause: error,
+    });
+  switch (status) {
+    case 401:
+    case 403:
+      return failed('ARM_DENIED', 'give the app Microsoft.Compute/virtualMachines/read there', false);
+    case 404:
+      return failed('ARM_LIST_FAILED', 'is it spelled as in Azure, and may the app see it?', false);
+    default:
+      return failed('ARM_LIST_FAILED', 'try again later', true);
+  }
 }
