@@ -147,7 +147,7 @@ export function quotePattern(value: string): string {
   return `"${value.replace(/["\\]/g, '\\$&')}"`;
 }
 
-/** Any other argument: bare, unless it would not be read back as one argument. */
+/** Any other argument: bare, unless it would not be read back as one argument, or as a negation. */
 export function quoteArgument(value: string): string {
-  return value === '' || /[\s"]/.test(value) ? `"${value.replace(/["\\]/g, '\\$&')}"` : value;
+  return value === '' || value === '!' || /[\s"]/.test(value) ? `"${value.replace(/["\\]/g, '\\$&')}"` : value;
 }

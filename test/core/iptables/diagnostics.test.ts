@@ -155,3 +155,14 @@ test('A line whose lists of addresses stand for millions of rules is kept as tex
   assert.deepEqual(ruleset.unparsed, [{ table: 'filter', text: line }]);
   assert.equal(rulesOf(ruleset).length, 2);
 });
+
+test('A quoted exclamation mark is no negation of what follows, in an extension that nobody knows', () => {
+  const identityOf = (line: string): string => {
+    const [rule] = rulesOf(parseIptablesSave(`:INPUT ACCEPT [0:0]\n${line}\n`, { family: 'ipv4' }).ruleset);
+    assert.ok(rule !== undefined);
+    return ruleIdentity(rule);
+  };
+  const value = identityOf('-A INPUT -m nosuch --a "!" --b -j DROP');
+  assert.notEqual(value, identityOf('-A INPUT -m nosuch --a ! --b -j DROP'));
+  assert.equal(value, identityOf(`-A INPUT ${value}`));
+});
