@@ -51,20 +51,24 @@ interface Reading {
 /** One table of one side, read once for its jumps and verdicts. Linear in its rules, whatever its jumps look like. */
 export class TableContext {
   readonly table: IptablesTable;
+  /** Every interface that a rule names, negated or not. */
+  readonly interfaces: ReadonlySet<string>;
   readonly #chains = new Map<string, ChainContext>();
 
   constructor(table: IptablesTable) {
     this.table = table;
-    this.#read();
+    const interfaces = new Set<string>();
+    this.interfaces = interfaces;
+    this.#read(interfaces);
   }
 
   chain(name: string): ChainContext {
     return this.#chains.get(name) ?? UNREACHED;
   }
 
-  #read(): void {
+  #read(interfaces: Set<string>): void {
     const chains = this.table.chains;
-    const readings = new Map([...chains.values()].map((chain) => [chain.name, readChain(chain, chains)]));
+    const readings = new Map([...chains.values()].map((chain) => [chain.name, readChain(chain, chains, interfaces)]));
     const callers = new Map<string, string[]>();
     for (const [name, { jumps }] of readings) {
       for (const { target } of jumps) {
@@ -108,7 +112,8 @@ export class TableContext {
   }
 }
 
-function readChain(chain: IptablesChain, chains: IptablesTable['chains']): Reading {
+/** @param interfaces  gets those that the rules name */
+function readChain(chain: IptablesChain, chains: IptablesTable['chains'], interfaces: Set<string>): Reading {
   const jumps: Jump[] = [];
   let verdicts = 0;
   let deniesNearlyAll = false;
@@ -118,6 +123,7 @@ function readChain(chain: IptablesChain, chains: IptablesTable['chains']): Readi
   for (const [index, rule] of chain.rules.entries()) {
     // Not `rule.fields`: that would keep what is read here for the life of the rule.
     const fields = rule.readFields();
+    for (const name of [fields.inInterface, fields.outInterface]) if (name !== null) interfaces.add(name);
     const effect = effectOf(fields);
     const isDenial = denies(effect);
     if (effect === 'accept') verdicts |= ACCEPTS;

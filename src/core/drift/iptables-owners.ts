@@ -64,15 +64,7 @@ function isReturnOfAll({ fields }: IptablesRule): boolean {
 }
 
 /** A guard of a bridge went, and other rules show that the bridge is still there. */
-function leavesBridgeOpen({ fields }: IptablesRule, { table }: TableContext): boolean {
+function leavesBridgeOpen({ fields }: IptablesRule, after: TableContext): boolean {
   if (fields.destination !== null && !fields.destinationNegated) return false;
-  const names = [fields.inInterface, fields.outInterface].filter((name) => name !== null);
-  for (const { rules } of table.chains.values()) {
-    for (const rule of rules) {
-      if (!names.some((name) => rule.text.includes(name))) continue;
-      const { inInterface, outInterface } = rule.fields;
-      if (names.some((name) => name === inInterface || name === outInterface)) return true;
-    }
-  }
-  return false;
+  return [fields.inInterface, fields.outInterface].some((name) => name !== null && after.interfaces.has(name));
 }

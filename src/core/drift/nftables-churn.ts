@@ -98,15 +98,29 @@ function leavesOpen(rule: NftRule, { table }: TableContext): boolean {
   const line = bareText(rule);
   const [name] = /(?<=ip6? daddr )\S+(?= iifname)|(?<=")[^"]+(?=")/.exec(line) ?? [];
   if (name === undefined) return true;
-  return [...table.chains.values()].some(
-    (chain) =>
-      (chain.name.endsWith(`__${name}`) && chain.rules.length > 0) ||
-      chain.rules.some((other) => {
-        const words = bareText(other).replaceAll('"', '').split(' ');
-        return words.includes(name) && words.at(-1) !== 'drop' && !words.includes('!=');
-      }),
-  );
+  if (wordsOfOpen(table).has(name)) return true;
+  return [...table.chains.values()].some((chain) => chain.name.endsWith(`__${name}`) && chain.rules.length > 0);
 }
+
+/** The words of a table's rules that let something through, names among them. */
+function wordsOfOpen(table: NftTable): Set<string> {
+  let open = wordsOfTables.get(table);
+  if (open === undefined) {
+    open = new Set();
+    for (const { rules } of table.chains.values()) {
+      for (const rule of rules) {
+        const words = bareText(rule).replaceAll('"', '').split(' ');
+        if (words.at(-1) === 'drop' || words.includes('!=')) continue;
+        for (const word of words) open.add(word);
+      }
+    }
+    wordsOfTables.set(table, open);
+  }
+  return open;
+}
+
+/** With a network go its rules, and each asks what the others say. */
+const wordsOfTables = new WeakMap<NftTable, Set<string>>();
 
 /** A chain that came or went with its rules. @param after  its table now, undefined when that went too */
 export function isChainChurn(
