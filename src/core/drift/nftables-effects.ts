@@ -4,6 +4,7 @@ import {
   type FlatFields,
   flatFields,
   type NftRule,
+  type NftSet,
   type NftStatement,
   type NftTable,
   typeStatement,
@@ -155,7 +156,11 @@ function addEffects(statement: NftStatement, table: NftTable, effects: Set<Effec
       for (const pair of data.members)
         if (pair.kind === 'list') addVerdict(pair.items[1]?.kind, pair.items[1], effects, targets);
     } else if (data?.kind === 'set_reference') {
-      for (const verdict of mapVerdicts(table, data.name)) addVerdictJson(verdict, effects, targets);
+      const map = table.sets.get(data.name);
+      if (map === undefined) return;
+      const verdicts = verdictsOf(map);
+      for (const effect of verdicts.effects) effects.add(effect);
+      for (const target of verdicts.targets) targets.push(target);
     }
     return;
   }
@@ -206,17 +211,24 @@ function addVerdict(
   }
 }
 
-/** The verdicts of a named map, as listed: `{"accept":null}`, `{"goto":{"target":"chain"}}`. */
-function mapVerdicts(table: NftTable, name: string): Json[] {
-  const map = table.sets.get(name);
-  if (map === undefined) return [];
-  return map.elements.flatMap((element) => (isJsonArray(element) ? [element[1] as Json] : []));
+interface MapVerdicts {
+  readonly effects: ReadonlySet<Effect>;
+  readonly targets: ReadonlySet<string>;
 }
 
-function addVerdictJson(verdict: Json, effects: Set<Effect>, targets: string[]): void {
-  for (const effect of verdictEffects(verdict)) effects.add(effect);
-  for (const target of verdictTargets(verdict)) targets.push(target);
+/** What the elements of a named verdict map do, as listed: `{"accept":null}`, `{"goto":{"target":"chain"}}`. */
+function verdictsOf(map: NftSet): MapVerdicts {
+  let verdicts = verdictsOfMaps.get(map);
+  if (verdicts === undefined) {
+    const data = map.elements.flatMap((element) => (isJsonArray(element) ? [element[1] as Json] : []));
+    verdicts = { effects: new Set(data.flatMap(verdictEffects)), targets: new Set(data.flatMap(verdictTargets)) };
+    verdictsOfMaps.set(map, verdicts);
+  }
+  return verdicts;
 }
+
+/** A map may have thousands of elements, and as many rules that look them up. */
+const verdictsOfMaps = new WeakMap<NftSet, MapVerdicts>();
 
 /** What a map's data does: the effect of a verdict, none of an address or a mark. */
 export function verdictEffects(data: Json): Effect[] {

@@ -2,21 +2,21 @@ import type { NftChain, NftRule } from '../nftables/index.ts';
 import { WIRESERVER } from './addresses.ts';
 import type { MoveJudge } from './moves.ts';
 import { isFromAnywhere, isNearlyAll, namedPorts } from './nftables-breadth.ts';
+import { chainIndex, effectsOf } from './nftables-chain-index.ts';
 import type { Effect, Fill, RuleEffect } from './nftables-effects.ts';
 import {
   acceptsAfter,
   blocksWireServer,
   canDropWithout,
   dropsByPolicy,
-  effectsOf,
   isCovered,
   isForAll,
   isLoopbackOnly,
   isReplyOnly,
   type RulePlace,
   restingReason,
-  stillMet,
 } from './nftables-place.ts';
+import { stillMetCount } from './nftables-still-met.ts';
 import { weightOf } from './nftables-weights.ts';
 import { namesWireServer } from './nftables-wireserver.ts';
 import { describeHooks, describeTraffic } from './nftables-words.ts';
@@ -72,7 +72,7 @@ function judgeAddedEffect(
           reason: `${traffic} is accepted at ${hooks} by a new rule; nothing dropped it before`,
         };
       }
-      if (isCovered(effect, place, place.chain.rules.slice(0, place.position))) {
+      if (isCovered(effect, place, place.chain.rules, place.position)) {
         return {
           severity: 'low',
           reason: `${capital(traffic)} is accepted at ${hooks} by a new rule; an earlier one did so before`,
@@ -155,8 +155,8 @@ export function judgeRuleRemoved(rule: NftRule, place: RulePlace, now: NftChain 
   if (context.isNeverMet(chain, place.position)) {
     return { severity: 'low', reason: `A rule for ${traffic} is gone; a rule above it decided on everything` };
   }
-  const isEqual = (other: NftRule): boolean => other.identity === rule.identity;
-  if (now?.rules.some(isEqual) && !effect.isHidden && stillMet(effect, place, now).some(isEqual)) {
+  const equal = now === undefined ? -1 : chainIndex(now.rules, context).firstWith(rule.identity);
+  if (now !== undefined && equal !== -1 && !effect.isHidden && equal < stillMetCount(effect, place, now)) {
     return { severity: 'low', reason: `A rule for ${traffic} is gone; the chain still has the same rule` };
   }
   return worst(
@@ -188,11 +188,7 @@ function judgeRemovedEffect(
       if (!canDropWithout(place, bases)) {
         return { severity: 'low', reason: `The accept for ${traffic} is gone; nothing drops it at ${hooks}` };
       }
-      if (
-        now !== undefined &&
-        isCovered(effect, place, now.rules) &&
-        isCovered(effect, place, stillMet(effect, place, now))
-      ) {
+      if (now !== undefined && isCovered(effect, place, now.rules, stillMetCount(effect, place, now))) {
         return { severity: 'medium', reason: `The accept for ${traffic} is gone; a wider one remains` };
       }
       if (namesWireServer(rule.expr)) return wireServerBlocked();
@@ -346,7 +342,7 @@ export function judgeRuleMoved(rule: NftRule, place: RulePlace, from: number, mo
   return moves.judge(`The rule for ${describeTraffic(effect)}${does} moved ${where}`, from, position);
 }
 
-const DECISIVE: ReadonlySet<Effect> = new Set([
+const DECISIVE: readonly Effect[] = [
   'accept',
   'drop',
   'return',
@@ -357,7 +353,7 @@ const DECISIVE: ReadonlySet<Effect> = new Set([
   'queue',
   'notrack',
   'unknown',
-]);
+];
 
 /** A rule deleted and added again: nothing, unless nft hides what is in it. */
 export function judgeRuleRecreated(rule: NftRule, place: RulePlace): Assessment & { readonly isHidden: boolean } {
@@ -379,11 +375,8 @@ function trafficOf(one: Effect, effect: RuleEffect, traffic: string): string {
 }
 
 function judgeReturn(place: RulePlace, effect: RuleEffect, traffic: string, when: string): Assessment {
-  const skipped = place.chain.rules.slice(place.position + 1);
-  const decisive = skipped.some((rule) =>
-    [...effectsOf(place.context.effect(rule), place.context)].some((one) => DECISIVE.has(one)),
-  );
-  if (!decisive)
+  const index = chainIndex(place.chain.rules, place.context);
+  if (!DECISIVE.some((one) => index.lastWith(one) > place.position))
     return {
       severity: 'low',
       reason: `${capital(traffic)} ${when} leaves chain ${place.chain.name} early; nothing after decides`,

@@ -1,7 +1,7 @@
 import type { NftChain, NftChange } from '../nftables/index.ts';
 import { MoveJudge } from './moves.ts';
+import { effectsOf } from './nftables-chain-index.ts';
 import type { TableContext } from './nftables-context.ts';
-import { effectsOf } from './nftables-place.ts';
 import { weightOf } from './nftables-weights.ts';
 
 type RuleChange = Extract<NftChange, { kind: `rule_${string}` }>;

@@ -1,9 +1,8 @@
 import type { NftChain, NftRule } from '../nftables/index.ts';
+import { chainIndex } from './nftables-chain-index.ts';
 import type { TableContext } from './nftables-context.ts';
 import type { Effect, RuleEffect } from './nftables-effects.ts';
-import { weightOf } from './nftables-weights.ts';
 import { namesWireServer } from './nftables-wireserver.ts';
-import { ACCEPTS, DENIES, MARKS } from './verdict-bits.ts';
 
 /** Where a rule stands when it is judged. */
 export interface RulePlace {
@@ -13,16 +12,6 @@ export interface RulePlace {
   readonly position: number;
   /** A tool writes this chain when somebody asks it to (ufw, firewalld, docker): opening a port there is its job. */
   readonly isToolWritten: boolean;
-}
-
-/** The effects of a rule; a jump does what its chain does. */
-export function effectsOf(effect: RuleEffect, context: TableContext): ReadonlySet<Effect> {
-  if (effect.targets.length === 0) return effect.effects;
-  const all = new Set(effect.effects);
-  for (const target of effect.targets) {
-    for (const one of context.closure(target).effects) if (one !== 'return') all.add(one);
-  }
-  return all;
 }
 
 /** Why a rule there does nothing for now, or null. */
@@ -36,43 +25,24 @@ export function canDropWithout(place: RulePlace, bases: readonly NftChain[]): bo
   const { context, chain, position } = place;
   if (bases.some((base) => context.deniesByDefault(base))) return true;
   if (bases.some((base) => base.name !== chain.name && context.closure(base.name).effects.has('drop'))) return true;
-  return chain.rules.slice(position + 1).some((rule) => effectsOf(context.effect(rule), context).has('drop'));
+  return chainIndex(chain.rules, context).lastWith('drop') > position;
 }
 
 export function acceptsAfter({ context, chain, position }: RulePlace): boolean {
-  const after = chain.rules.slice(position + 1);
-  if (after.some((rule) => effectsOf(context.effect(rule), context).has('accept'))) return true;
+  if (chainIndex(chain.rules, context).lastWith('accept') > position) return true;
   if (chain.isBaseChain) return false;
   return context.baseChainsOf(chain.name).some((base) => context.closure(base.name).effects.has('accept'));
 }
 
-/** Whether one of these rules accepts what a rule accepts: it asks for no more. */
-export function isCovered(effect: RuleEffect, place: RulePlace, rules: readonly NftRule[]): boolean {
-  const wanted = new Set(effect.conditions);
-  return rules.some((rule) => {
-    const other = place.context.effect(rule);
-    if (other.isHidden || !other.effects.has('accept') || other.effects.size > 1) return false;
-    return other.conditions.every((text) => wanted.has(text));
-  });
-}
-
-/**
- * The rules of the chain as it is `now` that packets of a rule that went still meet, up to the first that decides
- * otherwise: an equal rule below that one is no replacement.
- */
-export function stillMet(
-  effect: RuleEffect,
-  { context, chain, position }: RulePlace,
-  now: NftChain,
-): readonly NftRule[] {
-  const own = weightOf(effectsOf(effect, context));
-  const same = own === ACCEPTS || own === DENIES ? own | MARKS : 0;
-  // What stood above it took its part of these packets before, too.
-  const above = new Set(chain.rules.slice(0, position).map(({ identity }) => identity));
-  const decides = (rule: NftRule): boolean => (weightOf(effectsOf(context.effect(rule), context)) & ~same) !== 0;
-  const end = now.rules.findIndex((rule) => !above.has(rule.identity) && decides(rule));
-  // What decides otherwise may be what was sought, of two effects.
-  return end === -1 ? now.rules : now.rules.slice(0, end + 1);
+/** Whether one of these rules, of those before `end`, accepts what a rule accepts: it asks for no more. */
+export function isCovered(
+  { conditions }: RuleEffect,
+  { context }: RulePlace,
+  rules: readonly NftRule[],
+  end = rules.length,
+): boolean {
+  const first = chainIndex(rules, context).firstAccept(conditions);
+  return first !== -1 && first < end;
 }
 
 /** Whether a rule does this to every packet that reaches it, by itself or by a chain it leads to. */
