@@ -154,6 +154,11 @@ function judgeSet(change: IpsetChange, users: readonly SetUser[]): Assessment {
     const severity = users.length === 0 ? 'medium' : 'critical';
     return { severity, reason: `set ${name} is of another kind now: ${change.before.type} to ${change.after.type}` };
   }
+  const mask = change.options.find((option) => /^(net|bit|mark)mask$/.test(option.name));
+  if (mask !== undefined) {
+    const severity = users.length === 0 ? 'medium' : 'critical';
+    return { severity, reason: `set ${name}: ${mask.name} changed, so its members mean other addresses` };
+  }
   if (what === '') {
     return {
       severity: 'low',
@@ -161,6 +166,7 @@ function judgeSet(change: IpsetChange, users: readonly SetUser[]): Assessment {
     };
   }
   if (users.length === 0) return { severity: 'low', reason: `set ${name}: ${what}; no rule uses it` };
+  if (isOnlyComments(change)) return { severity: 'low', reason: `set ${name}: only comments of members changed` };
   const deny = users.find(({ use }) => use === 'deny');
   if (deny !== undefined) {
     const reason = `set ${name}: ${what}; a rule that drops looks it up: ${printRule(deny.rule)}`;
@@ -171,8 +177,18 @@ function judgeSet(change: IpsetChange, users: readonly SetUser[]): Assessment {
     const severity = change.entriesAdded.some(isHuge) ? 'critical' : 'high';
     return { severity, reason: `set ${name}: ${what}; a rule that accepts looks it up: ${printRule(accept.rule)}` };
   }
+  const steer = users.find(({ use }) => use === 'steer');
+  if (steer !== undefined) {
+    const reason = `set ${name}: ${what}; a rule that steers packets looks it up: ${printRule(steer.rule)}`;
+    return { severity: 'high', reason };
+  }
   const first = users[0] as SetUser;
   return { severity: 'medium', reason: `set ${name}: ${what}; looked up by ${printRule(first.rule)}` };
+}
+
+function isOnlyComments({ entriesAdded, entriesRemoved, entriesChanged, reordered }: IpsetChange): boolean {
+  if (reordered || entriesAdded.length + entriesRemoved.length > 0) return false;
+  return entriesChanged.every(({ options }) => options.every((option) => option.name === 'comment'));
 }
 
 function describeMembers(change: IpsetChange): string {

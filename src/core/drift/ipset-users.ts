@@ -1,13 +1,14 @@
 import type { IpsetCollection } from '../ipset/index.ts';
 import type { IptablesRule, IptablesRuleset } from '../iptables/index.ts';
 import { RulesetContext } from './iptables-context.ts';
-import { denies, effectOf } from './iptables-effect.ts';
+import { denies, effectOf, type RuleEffect } from './iptables-effect.ts';
 import { ACCEPTS, DENIES } from './verdict-bits.ts';
 
 /** A rule that looks a set up, and what becomes of a packet that is found. */
 export interface SetUser {
   readonly rule: IptablesRule;
-  readonly use: 'deny' | 'accept' | 'other';
+  /** `steer`: other rules than else decide on it, or it goes elsewhere. */
+  readonly use: 'deny' | 'accept' | 'steer' | 'other';
 }
 
 /** Which rules look which sets up, directly or through a list of sets. */
@@ -73,11 +74,14 @@ function setsOf(rule: IptablesRule): Set<string> {
   return names;
 }
 
+const STEERS: ReadonlySet<RuleEffect> = new Set(['return', 'queue', 'notrack', 'destination-nat', 'unknown']);
+
 function useOf(rule: IptablesRule, context: RulesetContext): SetUser['use'] {
   const fields = rule.readFields();
   const effect = effectOf(fields);
   if (denies(effect)) return 'deny';
   if (effect === 'accept') return 'accept';
+  if (STEERS.has(effect)) return 'steer';
   if (effect !== 'chain') return 'other';
   const { verdicts } = context.table(rule.table).chain(fields.target?.name ?? '');
   if ((verdicts & DENIES) !== 0) return 'deny';

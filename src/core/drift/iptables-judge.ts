@@ -12,7 +12,7 @@ import {
   touchesWireServer,
 } from './iptables-breadth.ts';
 import type { ChainContext, TableContext } from './iptables-context.ts';
-import { effectOf, fillsRecentList, type RuleEffect } from './iptables-effect.ts';
+import { denies, effectOf, fillsRecentList, type RuleEffect } from './iptables-effect.ts';
 import { chainOwner, isBanTool } from './owners.ts';
 import type { Assessment, Severity } from './severity.ts';
 import { ACCEPTS, DENIES } from './verdict-bits.ts';
@@ -262,6 +262,10 @@ export function judgeModified(
     return judged('low', `${names} changed, and a rule above it decides on everything: ${describeRule(is)}`);
   }
   const [left, right] = [effectOf(was), effectOf(is)];
+  if (denies(left) && denies(right) && fields.every((field) => field.startsWith('target'))) {
+    const answers = `${describeRule(was)}, now ${describeRule(is)}`;
+    return judged('low', `these packets are stopped as before, only the answer to it changed: ${answers}`);
+  }
   if (left === 'chain' && right === 'chain') return judgeJumpModified(was, is, fields, after);
   if (left === 'destination-nat' && right === left && fields.some((field) => field.startsWith('target'))) {
     return judged('critical', `traffic is sent to another place: ${describeRule(was)}, now ${describeRule(is)}`);

@@ -1,5 +1,6 @@
 import { isJsonObject } from '../json.ts';
 import { type NftChain, type NftRule, type NftTable, rulesBySet } from '../nftables/index.ts';
+import { isFromAnywhere } from './nftables-breadth.ts';
 import { type Effect, effectOf, type RuleEffect } from './nftables-effects.ts';
 
 /** What a packet can meet in one table: which base chains lead to a chain, and what happens there in the end. */
@@ -10,6 +11,7 @@ export class TableContext {
   #reachedFrom: Map<string, NftChain[]> | null = null;
   #users: Map<string, NftRule[]> | null = null;
   readonly #finals = new Map<NftChain, Final>();
+  #dropsOnlySome: boolean | null = null;
   readonly #ends = new Map<NftChain, number>();
 
   constructor(table: NftTable) {
@@ -69,6 +71,20 @@ export class TableContext {
   /** Whether packets that no rule accepts are dropped: by the policy, or by a rule for all of them. */
   deniesByDefault(base: NftChain): boolean {
     return base.policy === 'drop' || this.closure(base.name).blanket.has('drop');
+  }
+
+  /** Every drop of the table is for some senders, or for what belongs to no connection: bans, not a drop of the rest. */
+  get dropsOnlySome(): boolean {
+    this.#dropsOnlySome ??= [...this.table.chains.values()].every((chain) => {
+      if (chain.policy === 'drop') return false;
+      return chain.rules.every((rule) => {
+        const { effects, flat, isHidden } = this.effect(rule);
+        if (!effects.has('drop')) return true;
+        const state = flat.fields.get('ct_state');
+        return !isHidden && (!isFromAnywhere(rule, this.table) || (state?.value === 'invalid' && !state.negated));
+      });
+    });
+    return this.#dropsOnlySome;
   }
 
   /** Whether a rule above this place decides on every packet, so that none gets here. */
@@ -155,17 +171,14 @@ interface Final {
   readonly isVerdict: boolean;
 }
 
-/** nft lists `reject with icmp` without the protocol that it is for. */
-function dropsAll({ expr }: NftRule, { family }: NftTable): boolean {
-  const last = expr.at(-1);
-  const reject = last !== undefined && isJsonObject(last) ? last['reject'] : undefined;
-  const type = isJsonObject(reject ?? null) ? (reject as { type?: unknown }).type : undefined;
-  return (
-    type === undefined ||
-    type === 'icmpx' ||
-    (type === 'icmp' && family === 'ip') ||
-    (type === 'icmpv6' && family === 'ip6')
-  );
+/** Whether a drop or reject is for all that the rule matches: nft lists `reject with icmp` without its protocol. */
+export function dropsAll({ expr }: NftRule, { family }: NftTable): boolean {
+  const last = expr.at(-1) ?? null;
+  const reject = isJsonObject(last) ? (last['reject'] ?? null) : null;
+  const type = isJsonObject(reject) ? reject['type'] : undefined;
+  if (type === undefined || type === 'icmpx') return true;
+  const protocol = type === 'icmp' ? 'ip' : type === 'icmpv6' ? 'ip6' : 'tcp';
+  return family === protocol || JSON.stringify(expr).includes(`"protocol":"${protocol}"`);
 }
 
 export interface Closure {

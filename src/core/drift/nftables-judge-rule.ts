@@ -3,6 +3,7 @@ import { WIRESERVER } from './addresses.ts';
 import type { MoveJudge } from './moves.ts';
 import { isFromAnywhere, isNearlyAll, namedPorts } from './nftables-breadth.ts';
 import { chainIndex, effectsOf } from './nftables-chain-index.ts';
+import { dropsAll } from './nftables-context.ts';
 import type { Effect, Fill, RuleEffect } from './nftables-effects.ts';
 import {
   acceptsAfter,
@@ -281,6 +282,14 @@ export function judgeRuleModified(
       reason: `${capital(traffic)}: jump and goto were exchanged at ${hooks}: after the chain ${is.targets[0] ?? ''} ends, other rules decide`,
     };
   }
+  const stopsAll = ({ rule, place }: typeof before): boolean =>
+    onlyActs(place.context.effect(rule), ['drop']) && dropsAll(rule, place.context.table);
+  if (sameTexts(was.conditions, is.conditions) && stopsAll(before) && stopsAll(after)) {
+    return {
+      severity: 'low',
+      reason: `${capital(traffic)} is stopped as before at ${hooks}: only the answer to it changed`,
+    };
+  }
   if (blocksWireServer(after.rule, is, bases)) return wireServerBlocked();
   if (sameActions && onlyLimitsDiffer(was, is)) {
     return { severity: 'medium', reason: `The limit of the rule for ${traffic} changed at ${hooks}` };
@@ -318,6 +327,9 @@ function judgeOpened(effect: RuleEffect, place: RulePlace, bases: readonly NftCh
   if (acceptsAll && isNearlyAll(rule, effect, place.context.table)) {
     return { severity: place.isToolWritten ? 'high' : 'critical', reason: `${what}: nearly everything can get in so` };
   }
+  if (place.context.dropsOnlySome) {
+    return { severity: 'medium', reason: `${what} and overtakes the rules that drop some senders` };
+  }
   const service = sensitiveServiceIn(namedPorts(rule, place.context.table));
   if (service === null || place.isToolWritten) return { severity: 'high', reason: `${what}, from any source` };
   return { severity: 'critical', reason: `${what}: ${service.name} is open to any source` };
@@ -350,8 +362,11 @@ const DECISIVE: readonly Effect[] = [
   'goto',
   'dnat',
   'redirect',
+  'snat',
+  'masquerade',
   'queue',
   'notrack',
+  'divert',
   'unknown',
 ];
 
@@ -395,6 +410,8 @@ function wireServerBlocked(): Assessment {
 }
 
 function onlyLimitsDiffer(a: RuleEffect, b: RuleEffect): boolean {
+  const isTurned = (effect: RuleEffect): string => effect.conditions.map((text) => text.includes('"inv":true')).join();
+  if (isTurned(a) !== isTurned(b)) return false;
   const others = (effect: RuleEffect): string[] =>
     effect.conditions.filter((text) => !/^\{"(limit|quota|ct count|meter)"/.test(text));
   return sameTexts(others(a), others(b)) && a.conditions.length === b.conditions.length;

@@ -9,6 +9,7 @@ import {
   typeExpression,
 } from '../nftables/index.ts';
 import { WIRESERVER } from './addresses.ts';
+import { effectsOf } from './nftables-chain-index.ts';
 import type { TableContext } from './nftables-context.ts';
 import { type Effect, verdictEffects, verdictTargets } from './nftables-effects.ts';
 import { capital, worst } from './nftables-judge-rule.ts';
@@ -30,8 +31,8 @@ export function judgeSetChanged(change: SetChange, users: readonly NftRule[], co
   if (changedElements.length === 0) return judgeAttributes(change, active.length > 0);
   if (isOnlyComments(change)) return { severity: 'low', reason: `Only comments of elements of ${name} changed` };
   const effects = new Set<Effect>();
-  for (const rule of active) for (const effect of context.effect(rule).effects) effects.add(effect);
-  if (change.after.kind === 'map') {
+  for (const rule of active) for (const effect of effectsOf(context.effect(rule), context)) effects.add(effect);
+  if (change.after.kind === 'map' && active.length > 0) {
     const verdicts = new Set(changedElements.flatMap((element) => verdictsOf(element, context)));
     if (verdicts.size > 0) {
       const decisive = [...verdicts].filter((verdict) => verdict !== 'jump' && verdict !== 'goto');

@@ -28,10 +28,13 @@ export function canDropWithout(place: RulePlace, bases: readonly NftChain[]): bo
   return chainIndex(chain.rules, context).lastWith('drop') > position;
 }
 
+/** Whether something after this place lets packets in: an accept, or a way out of the chain where the policy accepts. */
 export function acceptsAfter({ context, chain, position }: RulePlace): boolean {
-  if (chainIndex(chain.rules, context).lastWith('accept') > position) return true;
-  if (chain.isBaseChain) return false;
-  return context.baseChainsOf(chain.name).some((base) => context.closure(base.name).effects.has('accept'));
+  const bases = context.baseChainsOf(chain.name);
+  const ways: Effect[] = dropsByPolicy(bases) ? ['accept'] : ['accept', 'return', 'goto'];
+  const index = chainIndex(chain.rules, context);
+  if (ways.some((one) => index.lastWith(one) > position)) return true;
+  return !chain.isBaseChain && bases.some((base) => ways.some((one) => context.closure(base.name).effects.has(one)));
 }
 
 /** Whether one of these rules, of those before `end`, accepts what a rule accepts: it asks for no more. */

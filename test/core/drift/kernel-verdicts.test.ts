@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { assessIpsetDrift } from '../../../src/core/drift/ipset-drift.ts';
 import { assessIptablesDrift } from '../../../src/core/drift/iptables-drift.ts';
 import { assessNftablesDrift } from '../../../src/core/drift/nftables-drift.ts';
@@ -291,20 +292,115 @@ const ROWS: readonly Row[] = [
     severity: 'low' as const,
     reason: /a rule above it decides on everything/,
   })),
+  {
+    what: 'a drop gone above a return and a drop of the rest',
+    before: input('accept', `ip saddr ${ANYONE} drop\ntcp dport 22 return\ndrop`),
+    after: input('accept', 'tcp dport 22 return\ndrop'),
+    opened: [`${ANYONE} 22`],
+    severity: 'critical',
+    reason: /no longer dropped/,
+  },
+  {
+    what: 'a drop added above a return and a drop of the rest',
+    before: input('accept', 'tcp dport 22 return\ndrop'),
+    after: input('accept', `ip saddr ${ANYONE} drop\ntcp dport 22 return\ndrop`),
+    closed: [`${ANYONE} 22`],
+    severity: 'critical',
+    reason: /now dropped/,
+  },
+  {
+    what: 'a limit turned around',
+    before: input('accept', 'tcp dport 22 limit rate over 100/second drop'),
+    after: input('accept', 'tcp dport 22 limit rate 100/second drop'),
+    closed: CONNECTIONS.filter((one) => one.endsWith(' 22')),
+    severity: 'critical',
+    reason: /What is dropped at the input hook changed/,
+  },
+  {
+    what: 'a set of ports for a chain that accepts gets SSH',
+    before: input(
+      'drop',
+      'tcp dport @ports jump open',
+      'set ports { type inet_service; elements = { 80 }; }\nchain open { accept; }',
+    ),
+    after: input(
+      'drop',
+      'tcp dport @ports jump open',
+      'set ports { type inet_service; elements = { 80, 22 }; }\nchain open { accept; }',
+    ),
+    opened: CONNECTIONS.filter((one) => one.endsWith(' 22')),
+    severity: 'critical',
+    reason: /1 element added in set ports, which an accept rule looks into/,
+  },
+  {
+    what: 'an accept of nft above bans lets in those who are banned',
+    before: input('accept', `ip saddr ${ANYONE} drop`),
+    after: input('accept', `tcp dport 22 accept\nip saddr ${ANYONE} drop`),
+    opened: [`${ANYONE} 22`],
+    severity: 'medium',
+    reason: /overtakes the rules that drop some senders/,
+  },
+  {
+    what: 'an element of a verdict map that no rule looks into',
+    before: input('accept', 'tcp dport 80 accept', 'map m { type inet_service : verdict; }'),
+    after: input('accept', 'tcp dport 80 accept', 'map m { type inet_service : verdict; elements = { 22 : drop }; }'),
+    severity: 'low',
+    reason: /no rule in use looks into/,
+  },
+  {
+    what: 'another answer to who is rejected',
+    before: input('accept', `ip saddr ${ANYONE} reject`),
+    after: input('accept', `ip saddr ${ANYONE} drop`),
+    severity: 'low',
+    reason: /only the answer to it changed/,
+  },
+  {
+    what: 'another answer of iptables to who is rejected',
+    before: filter('ACCEPT', `INPUT -s ${ANYONE} -j REJECT`),
+    after: filter('ACCEPT', `INPUT -s ${ANYONE} -j DROP`),
+    severity: 'low',
+    reason: /only the answer to it changed/,
+  },
+  {
+    what: 'an ipset that takes its addresses for networks',
+    before: `ipset create friends hash:ip netmask 32; ipset add friends 192.0.0.0\n${filter('DROP', 'INPUT -m set --match-set friends src -j ACCEPT')}`,
+    after: `ipset create friends hash:ip netmask 2; ipset add friends 192.0.0.0\n${filter('DROP', 'INPUT -m set --match-set friends src -j ACCEPT')}`,
+    opened: CONNECTIONS.filter((one) => !one.startsWith(OFFICE)),
+    severity: 'critical',
+    reason: /netmask changed, so its members mean other addresses/,
+  },
+  {
+    what: 'a member of an ipset for which a RETURN skips the drop of the rest',
+    before: `ipset create friends hash:ip\n${filter('ACCEPT', 'INPUT -m set --match-set friends src -j RETURN\nINPUT -j DROP')}`,
+    after: `ipset create friends hash:ip; ipset add friends ${ANYONE}\n${filter('ACCEPT', 'INPUT -m set --match-set friends src -j RETURN\nINPUT -j DROP')}`,
+    opened: [`${ANYONE} 22`, `${ANYONE} 80`],
+    severity: 'high',
+    reason: /a rule that steers packets looks it up/,
+  },
+  {
+    what: 'the comment of a member of an ipset',
+    before: `ipset create foes hash:ip comment; ipset add foes ${ANYONE} comment a\n${filter('ACCEPT', 'INPUT -m set --match-set foes src -j DROP')}`,
+    after: `ipset create foes hash:ip comment; ipset add foes ${ANYONE} comment b\n${filter('ACCEPT', 'INPUT -m set --match-set foes src -j DROP')}`,
+    severity: 'low',
+    reason: /only comments of members changed/,
+  },
 ];
 
 for (const { what, before, after: then, opened = [], closed = [], knocks = [], severity, reason } of ROWS) {
   test(`${severity}: ${what}`, { skip }, async () => {
-    const was = await (rig as VerdictRig).ask(before, CONNECTIONS, knocks);
-    const is = await (rig as VerdictRig).ask(then, CONNECTIONS, knocks);
-    assert.deepEqual(
-      {
+    const ask = async (isPatient: boolean) => {
+      const was = await (rig as VerdictRig).ask(before, CONNECTIONS, knocks, isPatient);
+      const is = await (rig as VerdictRig).ask(then, CONNECTIONS, knocks, isPatient);
+      const verdicts = {
         opened: is.open.filter((one) => !was.open.includes(one)),
         closed: was.open.filter((one) => !is.open.includes(one)),
-      },
-      { opened, closed },
-      'what the kernel says',
-    );
+      };
+      return { was, is, verdicts };
+    };
+    let asked = await ask(false);
+    if (!isDeepStrictEqual(asked.verdicts, { opened, closed })) asked = await ask(true);
+    assert.deepEqual(asked.verdicts, { opened, closed }, 'what the kernel says');
+    const { was, is } = asked;
     const changes = assess(was, is, before.includes('iptables'));
     const worst = changes.toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity))[0];
     assert.equal(worst?.severity, severity, JSON.stringify(changes, null, 1));

@@ -18,8 +18,9 @@ export interface Verdicts {
 const HOST = '192.0.2.1';
 const SOURCES = ['198.51.100.7', '203.0.113.9', '10.0.0.9', '200.0.0.9'];
 const PORTS = [22, 80, 2222, 8080];
-/** A SYN that nothing answers is a drop: both ends are this machine, and the first retransmission comes after a second. */
-const SILENCE_MS = 400;
+/** A SYN that nothing answers is a drop: both ends are this machine. A busy one may be slower: see `isPatient`. */
+const SILENCE_MS = 250;
+const PATIENT_SILENCE_MS = 5000;
 
 export class VerdictRig {
   readonly #child: ChildProcess;
@@ -38,9 +39,17 @@ export class VerdictRig {
   /**
    * @param firewall  shell commands that set the firewall up; what was there before is gone
    * @param knocks  connections to try first
+   * @param isPatient  wait long before silence is taken for a drop, when the first answer is in doubt
    */
-  async ask(firewall: string, connections: readonly string[], knocks: readonly string[]): Promise<Verdicts> {
-    this.#child.stdin?.write(`${JSON.stringify({ firewall, connections, knocks })}\n`);
+  async ask(
+    firewall: string,
+    connections: readonly string[],
+    knocks: readonly string[],
+    isPatient = false,
+  ): Promise<Verdicts> {
+    this.#child.stdin?.write(
+      `${JSON.stringify({ firewall, connections, knocks, silenceMs: isPatient ? PATIENT_SILENCE_MS : SILENCE_MS })}\n`,
+    );
     const { value, done } = await this.#answers.next();
     if (done === true) throw new Error('the namespace went');
     const answer = JSON.parse(value) as Verdicts & { readonly error?: string };
@@ -100,14 +109,18 @@ nsenter --net=/proc/${guest.pid}/ns/net sh -e -c '
 async function guest(): Promise<void> {
   console.log('ready');
   for await (const line of createInterface({ input: process.stdin })) {
-    const { connections, knocks } = JSON.parse(line) as { connections: string[]; knocks: string[] };
-    await Promise.all(knocks.map(isOpen));
-    const areOpen = await Promise.all(connections.map(isOpen));
+    const { connections, knocks, silenceMs } = JSON.parse(line) as {
+      connections: string[];
+      knocks: string[];
+      silenceMs: number;
+    };
+    await Promise.all(knocks.map((knock) => isOpen(knock, SILENCE_MS)));
+    const areOpen = await Promise.all(connections.map((connection) => isOpen(connection, silenceMs)));
     console.log(JSON.stringify(connections.filter((_, index) => areOpen[index])));
   }
 }
 
-function isOpen(connection: string): Promise<boolean> {
+function isOpen(connection: string, silenceMs: number): Promise<boolean> {
   const [localAddress = '', port = ''] = connection.split(' ');
   return new Promise((resolve) => {
     const socket = connect({ host: HOST, port: Number(port), localAddress });
@@ -116,7 +129,7 @@ function isOpen(connection: string): Promise<boolean> {
       socket.destroy();
       resolve(isAnswered);
     };
-    const timer = setTimeout(end, SILENCE_MS, false);
+    const timer = setTimeout(end, silenceMs, false);
     socket.on('connect', () => end(true)).on('error', () => end(false));
   });
 }
