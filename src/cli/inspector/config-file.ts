@@ -31,6 +31,8 @@ export interface ConfigFile {
 }
 
 const FILE_BYTES_MAX = 64 * 1024;
+/** What is longer is no key, and may be a line of a secret: it is not shown. */
+const SHOWN_KEY_MAX = 32;
 
 /** Errors: `CONFIG_FILE` when it cannot be read, is too large to be one, or is no text. */
 export function readConfigFile(path: string, env: NodeJS.ProcessEnv): ConfigFile {
@@ -48,6 +50,12 @@ export function readConfigFile(path: string, env: NodeJS.ProcessEnv): ConfigFile
   }
   if (bytes.length > FILE_BYTES_MAX) {
     throw new OperationError('CONFIG_FILE', excerpt(path), `more than ${FILE_BYTES_MAX} bytes`);
+  }
+  // UTF-16, as PowerShell writes it; and a private key, of which nothing may be shown.
+  if (/^(?:\xff\xfe|\xfe\xff)/.test(bytes.toString('latin1', 0, 2)) || bytes.includes('-----BEGIN ')) {
+    throw new OperationError('CONFIG_FILE', excerpt(path), 'no KEY=VALUE lines in UTF-8: a key, or another file', {
+      nextStep: 'give the config file with --config',
+    });
   }
   return parseConfigFile(bytes.toString('utf8'), excerpt(path), env);
 }
@@ -71,7 +79,8 @@ function readAtMost(path: string, bytesMax: number): Buffer {
 /**
  * `KEY=VALUE` lines: values bare, in double or in single quotes; `#` starts a comment at a line's start and behind a
  * blank; `${NAME}` is taken from the environment outside of single quotes, and stays as it is where there is no such
- * variable. Nothing is executed. What is odd is a warning with its line, never an error.
+ * variable. Nothing is executed. What is odd is a warning with its line's number and never its text, which may be a
+ * secret; never an error.
  */
 export function parseConfigFile(text: string, name: string, env: NodeJS.ProcessEnv): ConfigFile {
   const values = new Map<ConfigKey, string>();
@@ -85,7 +94,7 @@ export function parseConfigFile(text: string, name: string, env: NodeJS.ProcessE
     const warn = (what: string): void => void warnings.push(`${name} line ${index + 1}: ${what}`);
     const equals = line.indexOf('=');
     if (equals < 1) {
-      warn(`no KEY=VALUE, left out: ${excerpt(line)}`);
+      warn(`no KEY=VALUE, left out${isConfigKey(line) ? `: ${line}` : ''}`);
       continue;
     }
     const key = line
@@ -93,7 +102,7 @@ export function parseConfigFile(text: string, name: string, env: NodeJS.ProcessE
       .replace(/^export\s+/, '')
       .trim();
     if (!isConfigKey(key)) {
-      warn(`unknown key ${excerpt(key)}, left out`);
+      warn(`unknown key${key.length > SHOWN_KEY_MAX ? '' : ` ${excerpt(key)}`}, left out`);
       continue;
     }
     const { value, remark, unset } = readValue(line.slice(equals + 1).trim(), env);

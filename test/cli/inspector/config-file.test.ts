@@ -60,6 +60,31 @@ test('what is odd is a warning with its line, and no command is ever run', () =>
   assert.equal(read.get('VM_NAME'), '$(touch /tmp/x)`id`');
 });
 
+test('a key or a secret that was given as the config file is not printed', (context) => {
+  const body = Buffer.alloc(48, 0xb7).toString('base64');
+  const { warnings } = parseConfigFile(`hunter2 in a note\n${body}\n${body.slice(0, 40)}==\n`, 'c.env', ENV);
+  assert.deepEqual(warnings, [
+    'c.env line 1: no KEY=VALUE, left out',
+    'c.env line 2: no KEY=VALUE, left out',
+    'c.env line 3: unknown key, left out',
+  ]);
+  const file = join(scratch(context), 'id_rsa');
+  for (const text of [
+    `-----BEGIN OPENSSH PRIVATE KEY-----\n${body}\n`,
+    Buffer.from('\ufeffPROVIDER=local\n', 'utf16le'),
+  ]) {
+    writeFileSync(file, text);
+    assert.throws(
+      () => readConfigFile(file, ENV),
+      (error) =>
+        error instanceof OperationError &&
+        error.code === 'CONFIG_FILE' &&
+        /no KEY=VALUE lines in UTF-8.*--config/.test(error.message) &&
+        !error.message.includes(body),
+    );
+  }
+});
+
 test('flags win over the file, and the mode of flags as a whole', (context) => {
   const file = join(scratch(context), 'c.env');
   writeFileSync(file, 'PROVIDER=ssh\nTARGET_VM_IP=10.0.0.5\nIS_BASELINE=yes\nSESSION_ID=from_file\nSSH_PORT=2222\n');
