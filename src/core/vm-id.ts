@@ -18,6 +18,9 @@ const VM_ID = new RegExp(
 // The long s and the Kelvin sign are s and k to the `i` flag, and other letters to ARM.
 const FOLDED = /[\u017F\u212A]/;
 
+/** A subscription's id, and no name of one. */
+export const SUBSCRIPTION_ID = /^[0-9a-f-]{1,64}$/i;
+
 /** The name of a resource group. */
 export const RESOURCE_GROUP = new RegExp(`^${GROUP}$`, 'u');
 

@@ -95,6 +95,14 @@ describe('one VM in Azure', () => {
       [[...azure.vm('edge-nft'), '--is-baseline', '--session-id', '../x'], /CONFIG_SESSION_ID/],
       [[...azure.vm('edge-nft'), '--is-baseline', '--compare-baseline', 'base'], /usage: .*exclude each other/],
       [['--vm-name', 'x'], /CONFIG_TARGET: .*--resource-group \(RESOURCE_GROUP in the config file\) is missing/],
+      [
+        ['--vm-name', 'x', '--resource-group', 'rg', '--subscription-id', 'Pay as you go'],
+        /CONFIG_VALUE: subscription-id: "Pay as you go" is no subscription id; .*not its name: az account show/,
+      ],
+      [
+        ['--vm-name', 'x', '--resource-group', 'rg/..', '--subscription-id', '5f3a'],
+        /CONFIG_VALUE: resource-group: "rg\/\.\." is no name of a resource group/,
+      ],
       [['--provider', 'ssh', '--target-vm-ip', '-oProxyCommand=touch /x'], /CONFIG_VALUE: target-vm-ip/],
       [['--provider', 'gcp'], /usage: --provider cannot be "gcp"/],
       [[...azure.vm('edge-nft'), '--fail-on', 'high'], /usage: --fail-on needs a comparison; .*--compare-baseline ID/],
