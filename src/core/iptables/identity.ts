@@ -16,7 +16,7 @@ export function ruleIdentity(rule: IptablesRule): string {
   return fieldsIdentity(rule.readFields());
 }
 
-export function fieldsIdentity(fields: RuleFields): string {
+function fieldsIdentity(fields: RuleFields): string {
   const matches = fields.matches.some(saysNothing) ? fields.matches.filter((use) => !saysNothing(use)) : fields.matches;
   const target = identityTarget(fields.target);
   const [first] = matches;
@@ -87,17 +87,21 @@ function orderMatches(matches: readonly ExtensionUse[]): ExtensionUse[] {
 }
 
 /** A chain's rules and policy as one comparable text. */
-export function chainIdentity(chain: IptablesChain): string {
+function chainIdentity(chain: IptablesChain): string {
   return JSON.stringify([chain.policy, chain.rules.map(ruleIdentity)]);
 }
 
-/** The whole ruleset as one comparable text: the order of tables and of chains does not matter, that of rules does. */
+/**
+ * The whole ruleset as one comparable text, lines that were not understood included: the order of tables, of chains and
+ * of those lines does not matter, that of rules does.
+ */
 export function rulesetIdentity(ruleset: IptablesRuleset): string {
   const tables = [...ruleset.tables.values()].map((table) => [
     table.name,
     [...table.chains.values()].map((chain) => [chain.name, chainIdentity(chain)]).sort(compareNames),
   ]);
-  return JSON.stringify([ruleset.family, tables.sort(compareNames)]);
+  const unparsed = ruleset.unparsed.map(({ table, text }) => [JSON.stringify([table, text])]);
+  return JSON.stringify([ruleset.family, tables.sort(compareNames), unparsed.sort(compareNames)]);
 }
 
 function compareNames(a: readonly unknown[], b: readonly unknown[]): number {

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  applyDiff,
   diffRulesets,
   type Family,
   parseIptablesSave,
   printIptablesSave,
   ruleIdentity,
+  rulesetIdentity,
 } from '../../../src/core/iptables/index.ts';
 import { rulesOf } from './corpus.ts';
 
@@ -165,4 +167,13 @@ test('A quoted exclamation mark is no negation of what follows, in an extension 
   const value = identityOf('-A INPUT -m nosuch --a "!" --b -j DROP');
   assert.notEqual(value, identityOf('-A INPUT -m nosuch --a ! --b -j DROP'));
   assert.equal(value, identityOf(`-A INPUT ${value}`));
+});
+
+test('Rulesets that differ in a line nobody understands are not the same', () => {
+  const parse = (...lines: string[]) =>
+    parseIptablesSave(`*filter\n${lines.join('\n')}\nCOMMIT\n`, { family: 'ipv4' }).ruleset;
+  const [one, other] = [parse('odd a', 'odd b', 'odd b'), parse('odd c', 'odd b', 'odd a')];
+  assert.notEqual(rulesetIdentity(one), rulesetIdentity(other));
+  assert.equal(rulesetIdentity(applyDiff(one, diffRulesets(one, other))), rulesetIdentity(other));
+  assert.equal(rulesetIdentity(parse('odd b', 'odd a', 'odd b')), rulesetIdentity(one));
 });
