@@ -57,7 +57,7 @@ export function maskPrefix(mask: number): number | null {
   return 32 - (hosts === 0 ? 0 : 32 - Math.clz32(hosts));
 }
 
-export function prefixMask(prefix: number): number {
+function prefixMask(prefix: number): number {
   return prefix === 0 ? 0 : (0xffffffff << (32 - prefix)) >>> 0;
 }
 
@@ -194,7 +194,7 @@ export function readIpv6Mask(text: string): number[] | null {
   return prefix === null ? null : ipv6Mask(prefix);
 }
 
-export function ipv6Mask(prefix: number): number[] {
+function ipv6Mask(prefix: number): number[] {
   return Array.from({ length: 8 }, (_, index) => {
     const bits = Math.min(16, Math.max(0, prefix - index * 16));
     return (0xffff << (16 - bits)) & 0xffff;

@@ -1,10 +1,8 @@
-import { optionValue, type RuleOption } from './extension.ts';
+import type { RuleOption } from './extension.ts';
 import { findOption } from './extensions.ts';
 import type { Counter, IptablesChain, IptablesRule, IptablesRuleset, IptablesTable } from './model.ts';
 import type { ExtensionUse, RuleFields } from './read-rule.ts';
 import { quoteArgument } from './tokens.ts';
-
-export { optionValue };
 
 /** The rule as iptables-save prints it, from `-A` on: `-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT`. */
 export function printRule(rule: IptablesRule): string {

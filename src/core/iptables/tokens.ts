@@ -30,7 +30,7 @@ export function tokenize(line: string, start = 0, end = line.length): Tokens & {
  * line before at the same place is the same string: neighbours differ in little, and a known string is found in a table
  * without hashing it anew.
  */
-export function tokenizeInto(tokens: Tokens, line: string, start: number, end: number): number {
+function tokenizeInto(tokens: Tokens, line: string, start: number, end: number): number {
   const { values, starts, quoted } = tokens;
   let count = 0;
   let open = -1;
