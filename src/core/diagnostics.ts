@@ -16,7 +16,8 @@ const EXCERPT_CHARACTERS_MAX = 120;
 
 /** A short, printable piece of untrusted text for a diagnostic or an error. */
 export function excerpt(text: string): string {
-  const shown = printable(text);
+  // Escaped, a character takes no less room: of a text of megabytes only its beginning is looked at.
+  const shown = printable(text.slice(0, EXCERPT_CHARACTERS_MAX + 1));
   return shown.length <= EXCERPT_CHARACTERS_MAX ? shown : `${shown.slice(0, EXCERPT_CHARACTERS_MAX - 1)}…`;
 }
 
