@@ -62,14 +62,23 @@ export function dealPages(listing: FleetListing, pageSize: number, laneCount: nu
   return lanes;
 }
 
-/** Pages one after another. */
+/**
+ * Pages one after another. An orchestration can be ended from outside, or fail to replay under a new version of the app:
+ * a page that fails that way is left, and the report says of its VMs what was recorded, and where nothing was.
+ */
 export function* inspectLane(context: OrchestrationContext): Generator<Task, RunCounts, unknown> {
   const { runId, settings, pages } = context.df.getInput<LaneInput>();
   let counts = NO_COUNTS;
   for (const { page, vms } of pages) {
     const input: PageInput = { runId, settings, page, vms };
     const child = childId(context, `page${page}`);
-    const pageCounts = (yield context.df.callSubOrchestrator(ORCHESTRATIONS.inspectPage, input, child)) as RunCounts;
+    let pageCounts: RunCounts;
+    try {
+      pageCounts = (yield context.df.callSubOrchestrator(ORCHESTRATIONS.inspectPage, input, child)) as RunCounts;
+    } catch (error) {
+      if (!context.df.isReplaying) context.error(`inspectLane: run ${runId}, page ${page}: ${error}`);
+      pageCounts = { ...NO_COUNTS, vms, not_readable: vms };
+    }
     counts = addCounts([counts, pageCounts]);
   }
   return counts;

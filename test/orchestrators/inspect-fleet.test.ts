@@ -110,6 +110,16 @@ test('a refusal that will not pass ends the run at once, without further tries',
   assert.equal(calls, 1);
 });
 
+test('a page that fails as a whole does not take the pages after it along, nor the report', async () => {
+  const { script, seen, finished } = fleet(200, (input) => {
+    if (input.page === 0 && input.index === 3) throw new Error('terminated from outside');
+    return { ...NO_COUNTS, vms: 1, in_sync: 1 };
+  });
+  await runOrchestration(inspectFleet, { ...script, input: { runId: 'fw_1', settings: { ...settings, lanes: 1 } } });
+  for (const page of [1, 2, 3]) assert.equal(seen.filter((place) => place.startsWith(`${page}-`)).length, 50);
+  assert.equal(finished[0]?.vms, 200);
+});
+
 test('a listing that ARM throttles is asked for again when ARM says, a bounded number of times', async () => {
   const { script, seen } = fleet(2);
   let calls = 0;
