@@ -7,6 +7,8 @@ import { hearRetryAfter } from './retry-after.ts';
 
 const REQUEST_TIMEOUT_MS = 60_000;
 const LOST_RETRY_SECONDS = 20;
+const PASSING: ReadonlySet<string> = new Set(['PowerState/starting', 'PowerState/unknown']);
+const PASSING_RETRY_SECONDS = 30;
 
 /** Action Run Command (`POST …/runCommand`), one request a step; api-version as pinned by @azure/arm-compute. */
 export class AzureRunCommandRunner implements RunCommandRunner {
@@ -110,7 +112,7 @@ function judgeInstanceView(view: VirtualMachineInstanceView | undefined): { read
       reason: 'vm_stopped',
       atFault: 'command',
       message: `the VM is ${power.slice('PowerState/'.length)}`,
-      retryAfterSeconds: null,
+      retryAfterSeconds: PASSING.has(power) ? PASSING_RETRY_SECONDS : null,
     };
   }
   const agent = view?.vmAgent?.statuses?.[0];

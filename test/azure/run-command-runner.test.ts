@@ -96,6 +96,20 @@ test('a readiness check tells running Linux from stopped, silent and Windows', a
   );
 });
 
+test('a VM that starts, or of which Azure does not know, is asked again; one that stops is not', async () => {
+  const states: [string, string][] = [
+    ['starting', 'number'],
+    ['unknown', 'number'],
+    ['stopping', 'object'],
+    ['deallocating', 'object'],
+  ];
+  for (const [state, again] of states) {
+    const vm = simulatedVm(`power-${state}`, { powerState: state as 'running' });
+    arm.control.addVm(vm);
+    assert.deepEqual(reason(await runner().readiness(vm.id)), ['unavailable', 'vm_stopped', again], state);
+  }
+});
+
 test('a command posted to a stopped VM is an answer that is not tried again', async () => {
   assert.deepEqual(reason(await runner().start(stopped.id, ['true'])), ['unavailable', 'vm_stopped', 'object']);
 });
