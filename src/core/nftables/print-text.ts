@@ -1,6 +1,6 @@
 import { isJsonArray, isJsonObject, type Json } from '../json.ts';
 import type { NftChain, NftObject, NftRule, NftRuleset, NftSet, NftTable } from './model.ts';
-import { type Datatype, printElement, printExpression } from './print-expression.ts';
+import { type Datatype, datatypeOf, printElement, printExpression } from './print-expression.ts';
 import { printDuration, printLimit, quoted } from './print-stateful.ts';
 import { printStatement } from './print-statement.ts';
 import { filledByRules } from './references.ts';
@@ -115,7 +115,7 @@ function printSet(set: NftSet, isFilled: boolean): string {
   const keyType = datatypeOfNames(type);
   const dataType = datatypeOfNames(map);
   const isTypeof = isJsonObject(type) && 'typeof' in type;
-  const data = map === undefined ? '' : ` : ${printType(map)}`;
+  const data = map === undefined ? '' : ` : ${isTypeof ? printTypeof(map) : printType(map)}`;
   const all = [...new Set([...set.flags, ...(isFilled ? ['dynamic'] : [])])].sort();
   // A default timeout says the flag by itself.
   const flags = all.length === 1 && all[0] === 'timeout' && typeof timeout === 'number' ? [] : all;
@@ -144,6 +144,24 @@ function printType(type: Json | undefined): string {
   return printExpression(typeExpression(type));
 }
 
+/** nft lists the data of a map by its type alone; behind `typeof` it reads expressions only: one of that type. */
+const OF_TYPE: ReadonlyMap<string, string> = new Map([
+  ['ipv4_addr', 'ip daddr'],
+  ['ipv6_addr', 'ip6 daddr'],
+  ['ether_addr', 'ether daddr'],
+  ['inet_service', 'tcp dport'],
+  ['inet_proto', 'meta l4proto'],
+  ['mark', 'meta mark'],
+  ['classid', 'meta priority'],
+  ['ifname', 'iifname'],
+  ['iface_index', 'iif'],
+]);
+
+function printTypeof(type: Json): string {
+  if (isJsonArray(type)) return type.map(printTypeof).join(' . ');
+  return (typeof type === 'string' ? OF_TYPE.get(type) : undefined) ?? printType(type);
+}
+
 const TEXT_TYPES: ReadonlySet<string> = new Set([
   'ifname',
   'iface_index',
@@ -152,11 +170,16 @@ const TEXT_TYPES: ReadonlySet<string> = new Set([
   'limit',
   'synproxy',
   'ct helper',
+  'ct timeout',
+  'ct expectation',
+  'secmark',
+  'tunnel',
   'string',
 ]);
 
 function datatypeOfNames(type: Json | undefined): Datatype {
   if (type !== undefined && isJsonArray(type)) return type.map(datatypeOfNames);
+  if (isJsonObject(type) && type['typeof'] !== undefined) return datatypeOf(typeExpression(type['typeof']));
   if (typeof type !== 'string') return 'plain';
   if (type.includes(' . ')) return type.split(' . ').map(datatypeOfNames);
   if (type === 'mark' || isSymbolType(type)) return type;

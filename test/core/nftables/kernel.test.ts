@@ -80,6 +80,36 @@ test('What a netdev rule sends to another device prints as nft prints it', { ski
   assert.deepEqual(printed, rules);
 });
 
+test('Sets by typeof, as nft lists them from 1.1.0 on, print as text that loads', { skip }, () => {
+  const place = { family: 'ip', table: 't' };
+  const payload = (protocol: string, field: string) => ({ payload: { protocol, field } });
+  const numgen = { numgen: { mode: 'inc', mod: 2, offset: 0 } };
+  const items = [
+    { table: { family: 'ip', name: 't' } },
+    { map: { ...place, name: 'a', type: { typeof: payload('ip', 'daddr') }, map: 'mark' } },
+    { map: { ...place, name: 'b', type: { typeof: numgen }, map: ['ipv4_addr', 'inet_service'] } },
+    { map: { ...place, name: 'c', type: { typeof: payload('ip', 'saddr') }, map: 'verdict' } },
+    {
+      set: {
+        ...place,
+        name: 'd',
+        type: { typeof: { concat: [payload('ip', 'saddr'), { meta: { key: 'iifname' } }] } },
+        elem: [{ concat: ['192.0.2.1', 'lo'] }],
+      },
+    },
+  ];
+  const printed = printNftText(read(JSON.stringify({ nftables: items })));
+  const [text] = inNamespace({ 'ruleset.nft': printed }, 'nft -f ruleset.nft; nft list ruleset');
+  assert.deepEqual(text?.match(/(type|elements).*/g), [
+    'typeof ip daddr : meta mark',
+    'typeof numgen inc mod 2 : ip daddr . tcp dport',
+    'typeof ip saddr : verdict',
+    'typeof ip saddr . iifname',
+    'elements = { 192.0.2.1 . "lo" }',
+  ]);
+  assert.deepEqual(printed.match(/(typeof?|elements) .*/g), text?.match(/(typeof?|elements) .*/g));
+});
+
 test('The printed text loads, and lists back equal', { skip }, () => {
   const [json] = inNamespace({ 'ruleset.nft': everything() }, `nft -f ruleset.nft; ${LIST}`);
   const [again] = inNamespace({ 'ruleset.nft': printNftText(read(json)) }, `nft -f ruleset.nft; ${LIST}`);
