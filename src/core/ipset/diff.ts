@@ -62,6 +62,7 @@ export function diffIpsets(baseline: IpsetCollection, current: IpsetCollection):
   };
 }
 
+/** True when nothing differs that `diffIpsets` looks at. */
 export function isEmptyIpsetDiff(diff: IpsetDiff): boolean {
   return (
     diff.setsAdded.length === 0 &&

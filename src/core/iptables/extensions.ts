@@ -22,10 +22,12 @@ function indexByName(extensions: readonly ExtensionSpec[]): Index {
 const MATCH_INDEX = indexByName(MATCHES);
 const TARGET_INDEX = indexByName(TARGETS);
 
+/** The match of a name or another name of it, where the family has it; undefined when the table does not list it. */
 export function findMatch(name: string, family: Family): ExtensionSpec | undefined {
   return MATCH_INDEX[family].get(name);
 }
 
+/** As `findMatch`, for a target; verdicts and chains are none. */
 export function findTarget(name: string, family: Family): ExtensionSpec | undefined {
   return TARGET_INDEX[family].get(name);
 }

@@ -53,6 +53,7 @@ export type OddityListener = (code: string, argument: number, message: string) =
 
 const VERDICTS: ReadonlySet<string> = new Set(['ACCEPT', 'DROP', 'RETURN', 'QUEUE']);
 
+/** Whether a target is a verdict of the kernel, which no chain can be named as. */
 export function isVerdict(target: string): boolean {
   return VERDICTS.has(target);
 }

@@ -112,6 +112,7 @@ const ENDING: ReadonlySet<string> = new Set([
   'fwd',
 ]);
 
+/** What a rule asks for and does, field by field as text: `dst_port` is `22,80-90`. Two matches on one field are joined. */
 export function flatFields(statements: readonly NftStatement[]): FlatFields {
   const fields = new Map<string, FlatField>();
   let verdict: string | null = null;
