@@ -81,6 +81,7 @@ const WRONG: readonly (readonly [name: string, text: string | Uint8Array, looksL
   ["nft's text", 'table inet filter {\n\tchain input {\n\t}\n}\n', /looks like nft's own text/],
   ['iptables -L', 'Chain INPUT (policy ACCEPT)\ntarget     prot opt source\n', /looks like iptables -L/],
   ['ipset save', 'create a hash:net family inet\nadd a 192.0.2.1\n', /looks like ipset save/],
+  ['ipset list', 'Name: a\nType: hash:ip\nRevision: 5\nMembers:\n192.0.2.1\n', /looks like ipset list.*use ipset save/],
   [
     "a tool's error",
     'iptables-save v1.8.9 (legacy): Permission denied (you must be root)\n',
@@ -90,7 +91,7 @@ const WRONG: readonly (readonly [name: string, text: string | Uint8Array, looksL
   ['a list', '* one\n* two\n', /holds nothing that|looks like iptables-save/],
   ['prose', 'The firewall is fine.\n', /holds nothing that/],
   ['other JSON', '{"a":1}', /is JSON, but no ruleset/],
-  ['a JSON list', '[1]', /is a JSON list/],
+  ['a JSON list', '[1]', /is a JSON list, not a document; give the output of/],
   ['JSON cut off', '{"tables": {"filter": {', /starts like JSON, and is not/],
   ['a drift document', '{"drift_by_family": {}}', /is a drift document/],
   ['a snapshot without this family', '{"rulesets": {"ipv4": null, "nft": null}}', /is a snapshot without a ruleset of/],

@@ -33,7 +33,11 @@ export function parseObject(input: Input): JsonObject {
       cause: error,
     });
   }
-  if (!isJsonObject(value)) throw new CommandError(`${input.name} is a JSON list, not a document`);
+  if (!isJsonObject(value)) {
+    throw new CommandError(`${input.name} is a JSON list, not a document`, {
+      nextStep: 'give the output of the firewall tool, or a document of these commands',
+    });
+  }
   return value;
 }
 

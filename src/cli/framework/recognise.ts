@@ -59,6 +59,11 @@ const LIKENESSES: readonly Likeness[] = [
     ownTool: 'ipset save',
   },
   {
+    pattern: /^Name: \S+\r?\nType: (?:hash|bitmap|list):/m,
+    what: 'looks like ipset list',
+    nextStep: 'use ipset save',
+  },
+  {
     pattern: /^(?:\*\w+|:\S+ (?:ACCEPT|DROP|-)|-[APN] \S+)/m,
     what: 'looks like iptables-save',
     nextStep: 'use iptables-parser or iptables-diff',
