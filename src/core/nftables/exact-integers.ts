@@ -5,7 +5,7 @@ import type { Json } from '../json.ts';
  * another one. Such an integer is read as a string of its digits, so that rules that differ in it differ.
  */
 export function parseExactJson(text: string): Json {
-  return JSON.parse(LONG_DIGITS.test(text) ? quoteUnsafeIntegers(text) : text) as Json;
+  return JSON.parse(hasLongDigits(text) ? quoteUnsafeIntegers(text) : text) as Json;
 }
 
 /** Whether a value is an integer that was read as a string, because no number holds it. */
@@ -26,11 +26,23 @@ export function printExactJson(value: Json): string {
 // In Node since 21, and not yet in the types.
 const { rawJSON: rawJson } = JSON as unknown as { readonly rawJSON: (text: string) => unknown };
 
-const LONG_DIGITS = /\d{16}/;
+const DIGITS_MIN = 16;
 const EXACT_INTEGER = /^-?\d{16,}$/;
 const INTEGER_END = /[^-\d]/g;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+
+/** Whether so many digits stand in a row that they may be more than a number holds. Looks at one character of 16. */
+function hasLongDigits(text: string): boolean {
+  for (let at = DIGITS_MIN - 1; at < text.length; at += DIGITS_MIN) {
+    if (!isDigit(text.charCodeAt(at))) continue;
+    let [first, last] = [at, at];
+    while (isDigit(text.charCodeAt(first - 1))) first -= 1;
+    while (isDigit(text.charCodeAt(last + 1))) last += 1;
+    if (last - first + 1 >= DIGITS_MIN) return true;
+  }
+  return false;
+}
 
 function quoteUnsafeIntegers(text: string): string {
   const pieces: string[] = [];
