@@ -37,8 +37,7 @@ async function main(): Promise<string> {
     log: (line) => hostLog.push(line),
   });
   const onSignal = () => void environment.stop().finally(() => process.exit(130));
-  process.once('SIGINT', onSignal);
-  process.once('SIGTERM', onSignal);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, onSignal);
   try {
     return await tellTheStory(environment);
   } finally {

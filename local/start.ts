@@ -74,7 +74,7 @@ Ctrl-C ends it and removes everything it made.
 `);
   createInterface({ input: process.stdin }).on('line', (line) => void change(environment.fleet, line.trim()));
   let stopping = false;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       if (stopping) return;
       stopping = true;

@@ -1,9 +1,10 @@
 // The first file every npm script runs. It works on any Node from 20 with nothing installed: it installs from the
 // lockfile and builds when that is missing or stale, then hands over to the pinned Node 22 on the compiled code.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { constants } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -22,9 +23,9 @@ const tasks = {
 };
 
 const [task = 'help', ...args] = process.argv.slice(2);
-process.exit(main());
+process.exit(await main());
 
-function main() {
+async function main() {
   if (task === 'clean') {
     rmSync(join(root, 'dist'), { recursive: true, force: true });
     return 0;
@@ -110,8 +111,18 @@ function node22() {
   );
 }
 
-function runNode(nodeArgs) {
-  return run(node22(), ['--enable-source-maps', ...nodeArgs]);
+/**
+ * The task itself: it has ports and namespaces, so a signal to this process, which is the one that a supervisor knows, is
+ * passed on. Ctrl-C reaches both without that.
+ */
+async function runNode(nodeArgs) {
+  const child = spawn(node22(), ['--enable-source-maps', ...nodeArgs], { cwd: root, stdio: 'inherit' });
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  process.on('SIGINT', () => {});
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('exit', (status, signal) => resolve(status ?? 128 + (constants.signals[signal] ?? 0)));
+  });
 }
 
 function run(command, commandArgs) {
