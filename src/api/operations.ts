@@ -19,6 +19,17 @@ const STATUS: Readonly<Record<string, string>> = {
   Canceled: 'Canceled',
 };
 
+export function operationState(runtimeStatus: string): string {
+  return STATUS[runtimeStatus] ?? 'Running';
+}
+
+const ENDED: ReadonlySet<string> = new Set(['Succeeded', 'Failed', 'Canceled']);
+
+/** The header that says when to look again, while there is something to wait for. */
+export function lookAgain(state: string): Record<string, string> {
+  return ENDED.has(state) ? {} : { 'retry-after': '5' };
+}
+
 export function operationLinks(runId: string): { operation: string; report: string } {
   return { operation: `/api/v1/operations/${runId}`, report: `/api/v1/runs/${runId}` };
 }
@@ -42,8 +53,7 @@ export function getOperation(
         next_step: `a run that has finished left its report at ${operationLinks(id).report}`,
       });
     }
-    const state = STATUS[status.runtimeStatus] ?? 'Running';
-    const done = state === 'Succeeded' || state === 'Failed' || state === 'Canceled';
+    const state = operationState(status.runtimeStatus);
     return json(
       200,
       {
@@ -56,7 +66,7 @@ export function getOperation(
         ...(state === 'Failed' ? { error: runError(status.output) } : {}),
         links: operationLinks(id),
       },
-      done ? {} : { 'retry-after': '5' },
+      lookAgain(state),
     );
   });
 }

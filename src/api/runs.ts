@@ -8,7 +8,7 @@ import { OperationError } from '../core/errors.ts';
 import type { SnapshotStore } from '../core/ports.ts';
 import { answering } from './errors.ts';
 import { type ApiRequest, type DurableClient, type HttpResponseInit, json } from './http.ts';
-import { operationLinks } from './operations.ts';
+import { lookAgain, operationLinks, operationState } from './operations.ts';
 import { invalidBody, problem } from './problem.ts';
 import { runBodySchema } from './run-schema.ts';
 
@@ -46,12 +46,12 @@ export function startRun(request: ApiRequest, client: DurableClient, services: R
     };
     const runId =
       session_id === undefined ? await storeUnnamed(services.store, asked) : await storeRequest(services.store, asked);
-    await startOnce(client, runId, { runId, settings: services.settings.run });
+    const status = await startOnce(client, runId, { runId, settings: services.settings.run });
     const links = operationLinks(runId);
     return json(
       202,
-      { id: runId, session_id: runId, status: 'NotStarted', links },
-      { location: links.operation, 'operation-location': links.operation, 'retry-after': '5' },
+      { id: runId, session_id: runId, status, links },
+      { location: links.operation, 'operation-location': links.operation, ...lookAgain(status) },
     );
   });
 }
@@ -88,23 +88,27 @@ async function storeUnnamed(store: SnapshotStore, request: RunRequest): Promise<
   }
 }
 
-async function startOnce(client: DurableClient, runId: string, input: FleetInput): Promise<void> {
-  if (await isKnown(client, runId)) return;
+/** The run's state: of a request repeated, how far the run is that the first one started. */
+async function startOnce(client: DurableClient, runId: string, input: FleetInput): Promise<string> {
+  const known = await stateOf(client, runId);
+  if (known !== null) return known;
   try {
     await client.startNew(ORCHESTRATIONS.inspectFleet, { instanceId: runId, input });
+    return 'NotStarted';
   } catch (error) {
     // Two requests at once: the other one started it between our look and our start.
-    if (!(await isKnown(client, runId))) throw error;
+    const started = await stateOf(client, runId);
+    if (started === null) throw error;
+    return started;
   }
 }
 
-async function isKnown(client: DurableClient, instanceId: string): Promise<boolean> {
+async function stateOf(client: DurableClient, instanceId: string): Promise<string | null> {
   try {
-    await client.getStatus(instanceId);
-    return true;
+    return operationState((await client.getStatus(instanceId)).runtimeStatus);
   } catch {
     // The SDK throws for an unknown instance and gives no code to tell that from other failures; starting will tell.
-    return false;
+    return null;
   }
 }
 

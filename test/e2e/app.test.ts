@@ -136,6 +136,8 @@ test('the same request again is the same run; another request under its id is a 
   const before = environment.arm.runs.length;
   const again = await api.request('POST', 'runs', { mode: 'baseline', selector: everything(), session_id: 'base' });
   assert.equal(again.status, 202);
+  assert.equal(((await again.json()) as { status: string }).status, 'Succeeded');
+  assert.equal(again.headers.get('retry-after'), null);
   assert.equal(
     (await problemOf(await api.request('POST', 'runs', { mode: 'drift', selector: everything(), session_id: 'base' })))
       .code,

@@ -6,8 +6,12 @@ import { artifactNames } from '../../core/artifact-names.ts';
 import { documentBytes } from '../../core/baseline/integrity.ts';
 import { sessionIdAt } from '../../core/baseline/session-id.ts';
 import { probeScriptSha256 } from '../../core/capture/probe-script.ts';
-import { printable } from '../../core/diagnostics.ts';
-import { buildDriftDocument, type ComparedSide, type DriftDocument } from '../../core/drift/drift-document.ts';
+import {
+  buildDriftDocument,
+  type ComparedSide,
+  type DriftDocument,
+  otherHost,
+} from '../../core/drift/drift-document.ts';
 import { OperationError } from '../../core/errors.ts';
 import { usageError } from '../framework/errors.ts';
 import { AuditDirectory, baselineNotFound, HOST } from './audit-directory.ts';
@@ -96,7 +100,7 @@ export async function inspect(request: InspectionRequest, world: InspectionWorld
     baseline,
     drift,
     artifacts: { snapshot, drift: directory.pathOf(driftName), log },
-    warnings: otherHost(baseline, side),
+    warnings: otherHost(baseline.snapshot, side.snapshot),
   };
 }
 
@@ -145,15 +149,4 @@ function claimSession(given: string | null, directory: AuditDirectory, now: () =
     nextStep: 'give one with --session-id',
     retryable: true,
   });
-}
-
-/** A directory holds sessions of many hosts: comparing two of them is allowed, and said. */
-function otherHost(baseline: ComparedSide, current: ComparedSide): string[] {
-  const [before, after] = [baseline.snapshot, current.snapshot];
-  const isSame =
-    typeof before.vm_id === 'string'
-      ? before.vm_id.toLowerCase() === after.vm_id.toLowerCase()
-      : String(before.vm_name ?? '').toLowerCase() === after.vm_name.toLowerCase();
-  const named = String(before.vm_name ?? before.vm_id ?? '') || 'a host without a name';
-  return isSame ? [] : [`the baseline is of another host: ${printable(named)}, not ${printable(after.vm_name)}`];
 }

@@ -1,6 +1,7 @@
 import type { Snapshot } from '../baseline/snapshot.ts';
 import { reasonTexts } from '../capture/coverage.ts';
 import { counted } from '../counted.ts';
+import { printable } from '../diagnostics.ts';
 import type { HostFirewall } from '../host-firewall.ts';
 import { compareFirewalls } from './compare-firewalls.ts';
 import { CHANGE_KINDS, type DocumentedChange, type FamilyDrift } from './family-drift.ts';
@@ -25,7 +26,7 @@ export interface DriftDocument {
   readonly has_critical_changes: boolean;
   readonly severity_counts: Record<Severity, number>;
   readonly drift_by_family: Readonly<Record<string, FamilyDrift>>;
-  /** Plain sentences, worst first. */
+  /** Plain sentences: first that the baseline is of another host, where it is, then the changes, worst first. */
   readonly explanation: readonly string[];
 }
 
@@ -68,7 +69,7 @@ export function buildDriftDocument(baseline: ComparedSide, current: ComparedSide
       SEVERITIES.map((severity) => [severity, drifts.reduce((sum, drift) => sum + drift.severity_counts[severity], 0)]),
     ) as Record<Severity, number>,
     drift_by_family: families,
-    explanation: explain(baseline.firewall, current.firewall, families),
+    explanation: [...otherHost(baseline.snapshot, snapshot), ...explain(baseline.firewall, current.firewall, families)],
   };
 }
 
@@ -102,4 +103,14 @@ function explain(baseline: HostFirewall, current: HostFirewall, families: DriftD
     }
   }
   return sentences;
+}
+
+/** A directory holds sessions of many hosts: comparing two of them is allowed, and said. */
+export function otherHost(baseline: Snapshot, current: Snapshot): string[] {
+  const isSame =
+    typeof baseline.vm_id === 'string'
+      ? baseline.vm_id.toLowerCase() === current.vm_id.toLowerCase()
+      : String(baseline.vm_name ?? '').toLowerCase() === current.vm_name.toLowerCase();
+  const named = String(baseline.vm_name ?? baseline.vm_id ?? '') || 'a host without a name';
+  return isSame ? [] : [`the baseline is of another host: ${printable(named)}, not ${printable(current.vm_name)}`];
 }

@@ -182,9 +182,12 @@ describe('one VM in Azure', () => {
   });
 
   test('a baseline of another host is compared, and said', async () => {
-    const { code, stderr } = await run('mail-fail2ban', '--compare-baseline', 'base');
+    const { code, stdout, stderr } = await run('mail-fail2ban', '--compare-baseline', 'base', '-o', 'json');
     assert.equal(code, 0);
     assert.match(stderr, /warning: the baseline is of another host: edge-nft, not mail-fail2ban/);
+    // The document is the evidence, and travels alone.
+    const { explanation } = JSON.parse(stdout) as { explanation: string[] };
+    assert.equal(explanation[0], 'the baseline is of another host: edge-nft, not mail-fail2ban');
   });
 
   test('without a mode the firewall is shown, and nothing but the log is stored', async (context) => {
