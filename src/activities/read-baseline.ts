@@ -1,6 +1,12 @@
 import { gunzipSync } from 'node:zlib';
 import { artifactNames } from '../core/artifact-names.ts';
-import { parseDocument, sha256Hex, snapshotGone, verifySnapshotBytes } from '../core/baseline/integrity.ts';
+import {
+  approvedGone,
+  parseDocument,
+  sha256Hex,
+  snapshotGone,
+  verifySnapshotBytes,
+} from '../core/baseline/integrity.ts';
 import { isReferenceSnapshot, readReferenceSnapshot } from '../core/baseline/reference-snapshot.ts';
 import type { Snapshot } from '../core/baseline/snapshot.ts';
 import { PAYLOAD_BYTES_MAX } from '../core/capture/assemble.ts';
@@ -32,9 +38,8 @@ export async function readBaseline(
   ]);
   if (stored === null) {
     if (companion !== null) throw snapshotGone(name);
-    // It was approved, so it was there: gone is tampered with, not "never recorded".
     if (noted === null) return null;
-    throw new IntegrityError('BASELINE_TAMPERED', name, 'the approved baseline is no longer there');
+    throw approvedGone(name);
   }
   const sha256 = verifySnapshotBytes(name, stored.bytes, companion?.bytes ?? null, noted);
   const document = parseSnapshot(name, stored.bytes);

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readApproved } from '../activities/approved-baseline.ts';
 import {
   comparedAnswer,
   errorAnswer,
@@ -75,10 +76,7 @@ async function inspectVm(
 ): Promise<HttpResponseInit> {
   const key = vmKey(vmId);
   const { compare_session_id: compared } = input;
-  if (
-    compared !== undefined &&
-    (await services.store.read('baselines', artifactNames.snapshot(key, compared))) === null
-  ) {
+  if (compared !== undefined && !(await wasRecorded(services, key, compared))) {
     return refused(...(await baselineNotFound(services, key, compared)));
   }
   // Two agents may ask for two VMs in one second: the VM is part of an id that is made.
@@ -180,6 +178,14 @@ async function existing(
   const stored = await store.read(area, name);
   if (stored !== null) return stored;
   throw new OperationError('STORE_MISSING', `${area}/${name}`, 'the run has ended, and this is not there');
+}
+
+/** Whether anything is left of it: what is missing then is for the run to judge, and no "never recorded". */
+async function wasRecorded({ store }: AgentServices, key: string, sessionId: string): Promise<boolean> {
+  for (const name of [artifactNames.snapshot(key, sessionId), artifactNames.companion(key, sessionId)]) {
+    if ((await store.read('baselines', name)) !== null) return true;
+  }
+  return (await readApproved(store, key))?.session_id === sessionId;
 }
 
 async function baselineNotFound(

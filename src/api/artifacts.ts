@@ -1,6 +1,6 @@
 import { readApproved } from '../activities/approved-baseline.ts';
 import { artifactNames } from '../core/artifact-names.ts';
-import { verifySnapshotBytes } from '../core/baseline/integrity.ts';
+import { approvedGone, snapshotGone, verifySnapshotBytes } from '../core/baseline/integrity.ts';
 import { SESSION_ID } from '../core/baseline/session-id.ts';
 import type { SnapshotStore, StoreArea } from '../core/ports.ts';
 import { VM_KEY } from '../core/vm-id.ts';
@@ -18,10 +18,12 @@ export function getSnapshot(request: ApiRequest, store: SnapshotStore): Promise<
     for (const area of ['baselines', 'reports'] satisfies StoreArea[]) {
       const name = artifactNames.snapshot(vmKey, sessionId);
       const snapshot = await store.read(area, name);
-      if (snapshot === null) continue;
       const companion = await store.read(area, artifactNames.companion(vmKey, sessionId));
       const approved = area === 'baselines' ? await readApproved(store, vmKey) : null;
       const noted = approved?.session_id === sessionId ? approved.sha256 : null;
+      if (snapshot === null && companion !== null) throw snapshotGone(name);
+      if (snapshot === null && noted !== null) throw approvedGone(name);
+      if (snapshot === null) continue;
       const digest = verifySnapshotBytes(name, snapshot.bytes, companion?.bytes ?? null, noted);
       return immutable(request, snapshot.bytes, digest);
     }

@@ -282,6 +282,16 @@ test('a companion without its snapshot is tamper evidence, not "never recorded"'
   await put('baselines', artifactNames.companion(key(), 'half'), utf8(companionText(sha256Hex('x'))));
   const { verdict, integrity, problem } = await compared('fw_11', 'half');
   assert.deepEqual([verdict, integrity, problem?.code], [null, 'failed', 'BASELINE_TAMPERED']);
+  const served = await served409('half');
+  assert.match(served, /BASELINE_TAMPERED/);
+});
+
+test('an approved baseline that was removed, companion and all, is not served as one that never was', async () => {
+  await open('fw_15', 'baseline');
+  await capture('fw_15');
+  await record('fw_15');
+  await clear([artifactNames.snapshot, artifactNames.companion].map((name) => `baselines/${name(key(), 'fw_15')}`));
+  assert.match(await served409('fw_15'), /BASELINE_TAMPERED/);
 });
 
 test('an approved-baseline pointer that this program did not write is never "unrecorded"; a new baseline replaces it', async () => {
@@ -308,15 +318,16 @@ test('an approved baseline that was replaced together with its companion is not 
   );
   await put('baselines', name, forged);
   await put('baselines', artifactNames.companion(key(), 'fw_13'), utf8(companionText(sha256Hex(forged))));
-  const request = {
-    params: { vm_key: key(), session_id: 'fw_13' },
-    headers: new Headers(),
-    text: async () => '',
-  };
-  const response = await getSnapshot(request, services.store);
-  assert.equal(response.status, 409);
-  assert.match(String(response.body), /BASELINE_TAMPERED/);
+  assert.match(await served409('fw_13'), /BASELINE_TAMPERED/);
 });
+
+/** The body with which a snapshot is refused. */
+async function served409(sessionId: string): Promise<string> {
+  const request = { params: { vm_key: key(), session_id: sessionId }, headers: new Headers(), text: async () => '' };
+  const { status, body } = await getSnapshot(request, services.store);
+  assert.equal(status, 409, String(body));
+  return String(body);
+}
 
 const GARBLED = ['', 'x', 'null', '[]', '{}', '{"slice":{}}', '{"state":5}'];
 

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import { ApiClient } from '../../local/api-client.ts';
 import { type LocalEnvironment, startEnvironment } from '../../local/environment.ts';
 import { artifactNames } from '../../src/core/artifact-names.ts';
+import { vmKey } from '../../src/core/vm-id.ts';
 
 let environment: LocalEnvironment;
 let api: ApiClient;
@@ -68,6 +69,9 @@ test('what is wrong with a VM or a baseline is an answer that can be acted on', 
     [unknown.status, unknown.body['code'], unknown.body['baselines']],
     [200, 'BASELINE_NOT_FOUND', ['tool_base']],
   );
+  const key = vmKey(environment.fleet.vms.find(({ name }) => name === 'edge-nft')?.id ?? '');
+  await environment.store.create('baselines', artifactNames.companion(key, 'gone'), new TextEncoder().encode('x'));
+  assert.equal((await detect({ compare_session_id: 'gone' })).body['code'], 'BASELINE_TAMPERED');
   const stopped = await detect({ is_baseline: true }, 'spare-stopped');
   assert.deepEqual(
     [stopped.body['status'], stopped.body['code'], stopped.body['retryable']],

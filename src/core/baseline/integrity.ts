@@ -27,6 +27,11 @@ export function snapshotGone(name: string): IntegrityError {
   return new IntegrityError('BASELINE_TAMPERED', name, what);
 }
 
+/** It was approved, so it was there: gone is tampered with, not "never recorded". */
+export function approvedGone(name: string): IntegrityError {
+  return new IntegrityError('BASELINE_TAMPERED', name, 'the approved baseline is no longer there');
+}
+
 /**
  * Checks a stored snapshot against its companion, and against the digest that was noted when it was approved where one
  * was: who can write both files can write neither the pointer nor the past reports.
