@@ -25,6 +25,9 @@ const STDERR_CHARACTERS_MAX = 65_536;
 const TERM_GRACE_MS = 1_000;
 /** After ssh has ended, for what it started to say its last words. */
 const DRAIN_MS = 500;
+const LOOK_MS = 10;
+/** After SIGKILL, until what is still there is taken for a zombie that nobody reaps. */
+const KILLED_LOOKS_MAX = 10;
 
 /** Runs ssh in a process group of its own, all of which has ended when this returns. Never rejects. */
 export function runSsh(options: SshRunOptions): Promise<SshRun> {
@@ -48,6 +51,13 @@ export function runSsh(options: SshRunOptions): Promise<SshRun> {
         process.kill(-child.pid, name);
       } catch {
         // The group is gone, which is what was wanted.
+      }
+    };
+    const isGroupAlive = (): boolean => {
+      try {
+        return child.pid !== undefined && process.kill(-child.pid, 0);
+      } catch (error) {
+        return (error as NodeJS.ErrnoException).code !== 'ESRCH';
       }
     };
     const stop = (why: SshRun['end']): void => {
@@ -89,20 +99,27 @@ export function runSsh(options: SshRunOptions): Promise<SshRun> {
 
     child.once('exit', (status) => {
       for (const timer of timers) clearTimeout(timer);
-      // A bastion's ssh can outlive the ssh it was made for, and keep these pipes open.
+      let isKilled = false;
+      // A bastion's ssh can outlive the ssh it was made for, and may or may not keep these pipes open.
       timers.push(
         setTimeout(killGroup, DRAIN_MS, 'SIGTERM'),
         setTimeout(() => {
+          isKilled = true;
           killGroup('SIGKILL');
           child.stdout.destroy();
           child.stderr.destroy();
         }, DRAIN_MS + TERM_GRACE_MS),
       );
       signal?.removeEventListener('abort', onAbort);
-      child.once('close', () => {
+      const resolveOnceGone = (looksLeft: number): void => {
+        if (looksLeft > 0 && isGroupAlive()) {
+          setTimeout(resolveOnceGone, LOOK_MS, isKilled ? looksLeft - 1 : looksLeft);
+          return;
+        }
         release();
         resolve({ end, status, stdout: Buffer.concat(chunks).toString('latin1'), stderr });
-      });
+      };
+      child.once('close', () => resolveOnceGone(KILLED_LOOKS_MAX));
     });
   });
 }
